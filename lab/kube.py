@@ -1,0 +1,247 @@
+"""The cluster, through the official client's connection: any kind by its manifest, and errors a person can act on.
+
+The typed half of the `kubernetes` package knows built-in kinds only; the lab applies manifests of every kind, so it sends them with the
+package's connection (kubeconfig, certificates, EKS sign-in) and finds each kind's path by discovery.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote, urlencode
+
+from lab.errors import ClusterError
+
+Object: TypeAlias = dict[str, Any]
+
+FIELD_MANAGER = "mlops-lab"
+
+
+class Refused(ClusterError):
+    """The API server's Failure, with its HTTP `code` and `reason`."""
+
+    def __init__(self, message: str, *, code: int, reason: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where a kind is served."""
+
+    group_version: str
+    plural: str
+    namespaced: bool
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """`namespace` is left out for cluster-scoped kinds, or to mean all namespaces."""
+        root = f"/apis/{self.group_version}" if "/" in self.group_version else f"/api/{self.group_version}"
+        parts = [root]
+        if self.namespaced and namespace:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts += [self.plural, *(quote(part, safe=":") for part in (name, subresource) if part)]
+        return "/".join(parts)
+
+
+class Cluster:
+    """One identity's view of one cluster: the kubeconfig decides who asks. Safe to use from several threads."""
+
+    def __init__(self, kubeconfig: Path, context: str | None = None) -> None:
+        self.kubeconfig = kubeconfig
+        self.context = context
+        self._kinds: dict[tuple[str, str], Kind] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def api(self) -> Any:
+        """The official `kubernetes.client.ApiClient`; imported on first use, it costs a second."""
+        from kubernetes import client, config
+
+        loaded = client.Configuration()
+        config.load_kube_config(str(self.kubeconfig), context=self.context, client_configuration=loaded)
+        loaded.retries = False
+        loaded.connection_pool_maxsize = 24
+        return client.ApiClient(loaded)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        seconds: float = 30,
+    ) -> Any:
+        """One request, its JSON answer decoded (text where it is not JSON). Raises Refused, or ClusterError where nothing answers."""
+        return _decode(
+            self._send(method, path, body, query=query, content_type=content_type, accept=accept, seconds=seconds).data
+        )
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        *,
+        query: Mapping[str, str] | None,
+        content_type: str,
+        accept: str,
+        seconds: float,
+    ) -> Any:
+        import urllib3.exceptions
+
+        url = self.api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "mlops-lab"}
+        self.api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            answer = self.api.rest_client.pool_manager.request(
+                method, url, body=data, headers=headers, timeout=seconds, retries=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ClusterError(
+                f"the cluster at {self.api.configuration.host} does not answer ({type(error).__name__})",
+                "is the lab up? ./inv up",
+            ) from None
+        if answer.status >= 400:
+            raise _refused(answer.status, _decode(answer.data), method=method, path=path)
+        return answer
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object:
+        found: Object = self.request("GET", self.kind(api_version, kind).path(namespace, name))
+        return found
+
+    def find(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
+        """Like `get`, None where it does not exist."""
+        try:
+            return self.get(api_version, kind, name, namespace)
+        except Refused as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def list(self, api_version: str, kind: str, namespace: str = "", *, labels: str = "") -> list[Object]:
+        """Every object of the kind; all namespaces where none is given."""
+        query = {"labelSelector": labels} if labels else {}
+        answer = self.request("GET", self.kind(api_version, kind).path(namespace), query=query)
+        return [{"apiVersion": api_version, "kind": kind} | item for item in answer["items"]]
+
+    def create(self, manifest: Object, *, namespace: str = "") -> Object:
+        kind = self.kind(manifest["apiVersion"], manifest["kind"])
+        made: Object = self.request("POST", kind.path(namespace or manifest["metadata"].get("namespace", "")), manifest)
+        return made
+
+    def apply(self, manifest: Object) -> Object:
+        """Server-side apply as the lab's field manager, taking over fields that others own."""
+        kind = self.kind(manifest["apiVersion"], manifest["kind"])
+        meta = manifest["metadata"]
+        applied: Object = self.request(
+            "PATCH",
+            kind.path(meta.get("namespace", "default"), meta["name"]),
+            manifest,
+            query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            content_type="application/apply-patch+yaml",
+        )
+        return applied
+
+    def patch(
+        self, api_version: str, kind: str, name: str, patch: object, namespace: str = "", *, subresource: str = ""
+    ) -> Object:
+        """JSON merge patch."""
+        path = self.kind(api_version, kind).path(namespace, name, subresource)
+        changed: Object = self.request("PATCH", path, patch, content_type="application/merge-patch+json")
+        return changed
+
+    def delete(
+        self, api_version: str, kind: str, name: str, namespace: str = "", *, propagation: str = "Background"
+    ) -> bool:
+        """False where it was not there."""
+        try:
+            self.request(
+                "DELETE", self.kind(api_version, kind).path(namespace, name), {"propagationPolicy": propagation}
+            )
+        except Refused as error:
+            if error.code == 404:
+                return False
+            raise
+        return True
+
+    def lines(self, path: str, query: Mapping[str, str]) -> Iterator[str]:
+        """The answer's lines as they arrive (a followed log, a watch)."""
+        url = self.api.configuration.host + path + f"?{urlencode(query)}"
+        headers = {"Accept": "*/*", "User-Agent": "mlops-lab"}
+        self.api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        answer = self.api.rest_client.pool_manager.request(
+            "GET", url, headers=headers, preload_content=False, retries=False
+        )
+        if answer.status >= 400:
+            raise _refused(answer.status, _decode(answer.read()), method="GET", path=path)
+        rest = b""
+        for chunk in answer.stream(65536):
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                yield line.decode(errors="replace")
+        if rest:
+            yield rest.decode(errors="replace")
+
+    def kind(self, api_version: str, kind: str) -> Kind:
+        """Where a kind is served, by discovery; asked again for one that is not known yet (a CRD made a moment ago)."""
+        key = (api_version, kind)
+        if key not in self._kinds:
+            found = self._discover(api_version)
+            with self._lock:
+                self._kinds.update(found)
+        if key not in self._kinds:
+            raise ClusterError(
+                f"the cluster does not serve {api_version} {kind}",
+                "has its CustomResourceDefinition been applied? ./inv up",
+            )
+        return self._kinds[key]
+
+    def _discover(self, api_version: str) -> dict[tuple[str, str], Kind]:
+        root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        try:
+            resources = self.request("GET", root)["resources"]
+        except Refused as error:
+            if error.code == 404:
+                return {}
+            raise
+        plain = [item for item in resources if "/" not in item["name"]]
+        return {(api_version, item["kind"]): Kind(api_version, item["name"], item["namespaced"]) for item in plain}
+
+    def wait(
+        self, ready: Callable[[], str | None], *, seconds: float, cancelled: threading.Event, every: float = 0.15
+    ) -> None:
+        """Until `ready()` returns None; it returns what is still missing. A timeout is a failure that names it."""
+        deadline = time.monotonic() + seconds
+        while (missing := ready()) is not None:
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"not ready after {seconds:.0f} s: {missing}", "./inv status shows what runs, ./inv logs why"
+                )
+            if cancelled.wait(every):
+                raise ClusterError(f"given up: {missing}")
+
+
+def _decode(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw.decode(errors="replace")
+
+
+def _refused(code: int, body: Any, *, method: str, path: str) -> Refused:
+    if isinstance(body, dict):
+        return Refused(
+            str(body.get("message") or f"{method} {path}: {code}"), code=code, reason=str(body.get("reason", ""))
+        )
+    return Refused(f"{method} {path}: {code} {str(body).strip()[:200]}", code=code, reason="")

@@ -1,0 +1,67 @@
+"""Manifests from k8s/: read, filled in and put in the order in which a cluster takes them. Pure but for reading files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+
+import yaml
+
+from lab.errors import LabError
+from lab.kube import Object
+from lab.settings import ROOT, Settings
+
+K8S = ROOT / "k8s"
+_FIRST = (
+    "CustomResourceDefinition",
+    "Namespace",
+    "ClusterRole",
+    "Role",
+    "ServiceAccount",
+    "StorageClass",
+    "PersistentVolume",
+    "Secret",
+    "ConfigMap",
+)
+
+
+def read(path: Path, values: Mapping[str, str] | None = None) -> list[Object]:
+    """The objects of one file, or of a folder with a kustomization.yaml (its `resources`); ${NAME} is filled in from `values`."""
+    if path.is_dir():
+        kustomization = yaml.safe_load((path / "kustomization.yaml").read_text())
+        return [item for name in kustomization["resources"] for item in read(path / name, values)]
+    text = path.read_text(encoding="utf-8")
+    if values is not None:
+        try:
+            text = Template(text).substitute(values)
+        except KeyError as error:
+            raise LabError(
+                f"{path}: no value for {error}", "the placeholders are listed at the top of the file"
+            ) from None
+    return [item for item in yaml.safe_load_all(text) if item]
+
+
+def ordered(objects: Sequence[Object]) -> list[Object]:
+    """Definitions, namespaces and what others refer to first; otherwise as written."""
+    rank = {kind: index for index, kind in enumerate(_FIRST)}
+    return sorted(objects, key=lambda item: rank.get(item["kind"], len(rank)))
+
+
+def with_ports(objects: Sequence[Object], settings: Settings) -> list[Object]:
+    """The same objects, node ports as lab.yaml has them (the manifests carry the course's own, so that they stand alone under kubectl)."""
+    wanted = {
+        "mlflow-service": settings.ports.mlflow,
+        "iris-serving-service": settings.ports.serving,
+        "centraldashboard": settings.ports.dashboard,
+        "ml-pipeline-ui": settings.ports.pipelines,
+    }
+    return [_with_port(item, wanted) for item in objects]
+
+
+def _with_port(item: Object, wanted: Mapping[str, int]) -> Object:
+    port = wanted.get(item["metadata"]["name"])
+    if item["kind"] != "Service" or port is None or item["spec"].get("type") != "NodePort":
+        return item
+    first, *others = item["spec"]["ports"]
+    return item | {"spec": item["spec"] | {"ports": [first | {"nodePort": port}, *others]}}

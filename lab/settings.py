@@ -1,0 +1,226 @@
+"""lab.yaml and the LAB_* variables, read once into one frozen object.
+
+A mistake is reported with the file's line, the value found and what is allowed; an unknown key is a mistake too, so a typo is never ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lab.errors import LabError, SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+_QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+NodePort = Annotated[int, Field(ge=30000, le=32767)]
+UserNumber = Annotated[str, Field(pattern=r"^[0-9]{2}$")]
+NameTemplate = Annotated[str, Field(pattern=r"\{num\}")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Ports(_Frozen):
+    """TCP ports on 127.0.0.1."""
+
+    api: Port = 16443
+    aws: Port = 4566
+    mlflow: NodePort = 30500
+    serving: NodePort = 30080
+    dashboard: NodePort = 30082
+    pipelines: NodePort = 30083
+
+    @model_validator(mode="after")
+    def _differ(self) -> Ports:
+        values = list(self.model_dump().values())
+        if len(set(values)) != len(values):
+            raise ValueError("two services have the same port")
+        return self
+
+
+class Names(_Frozen):
+    """How a tenant's things are named; {num} stands for the two digits."""
+
+    profile: NameTemplate = "profile-user{num}"
+    namespace: NameTemplate = "kubeflow-user{num}"
+    bucket: NameTemplate = "mlops-training-user{num}"
+    email: NameTemplate = "user{num}@mlops.local"
+
+
+class TenantGroup(_Frozen):
+    """Tenants that share a role and a quota (cpu in cores, memory as a Kubernetes quantity)."""
+
+    role: Literal["student", "instructor"]
+    users: tuple[UserNumber, ...]
+    cpu: Annotated[str, Field(pattern=_QUANTITY)]
+    memory: Annotated[str, Field(pattern=_QUANTITY)]
+
+    @field_validator("users")
+    @classmethod
+    def _not_zero(cls, users: tuple[str, ...]) -> tuple[str, ...]:
+        if "00" in users:
+            raise ValueError("user number 00 is not allowed; numbers are 01 to 99")
+        return users
+
+
+class Tenant(_Frozen):
+    """One person of the course, with every name that belongs to them."""
+
+    num: str
+    role: Literal["student", "instructor"]
+    cpu: str
+    memory: str
+    profile: str
+    namespace: str
+    bucket: str
+    email: str
+
+    @property
+    def user(self) -> str:
+        return f"user{self.num}"
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """ECR repositories: the first two of the environment guide, the others of its storage part."""
+        pipeline = tuple(f"mlops-{self.user}-{step}" for step in ("preprocessing", "training", "inference"))
+        return (f"mlops-training/{self.user}", f"mlops-training/{self.user}/iris-api", *pipeline)
+
+
+class Settings(_Frozen):
+    """The whole lab, as lab.yaml and the environment describe it."""
+
+    cluster: Literal["auto", "sim", "kind", "k3s", "current"] = "auto"
+    aws: Literal["auto", "standin", "localstack", "real"] = "auto"
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "ap-northeast-2"
+    account: Annotated[str, Field(pattern=r"^[0-9]{12}$")] = "123456789012"
+    eks_cluster: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = "mlops-training-cluster"
+    ports: Ports = Ports()
+    names: Names = Names()
+    tenants: tuple[TenantGroup, ...]
+    state: Path = ROOT / ".lab"
+
+    @model_validator(mode="after")
+    def _unique(self) -> Settings:
+        numbers = [number for group in self.tenants for number in group.users]
+        twice = sorted({number for number in numbers if numbers.count(number) > 1})
+        if twice:
+            raise ValueError(f"user number {', '.join(twice)} is listed twice")
+        if not numbers:
+            raise ValueError("there is no tenant")
+        return self
+
+    @property
+    def people(self) -> tuple[Tenant, ...]:
+        """Every tenant, in the order of their numbers."""
+        found = [self._tenant(number, group) for group in self.tenants for number in group.users]
+        return tuple(sorted(found, key=lambda tenant: tenant.num))
+
+    def _tenant(self, number: str, group: TenantGroup) -> Tenant:
+        names = {key: template.format(num=number) for key, template in self.names.model_dump().items()}
+        return Tenant(num=number, role=group.role, cpu=group.cpu, memory=group.memory, **names)
+
+    def choose(self, text: str = "") -> tuple[Tenant, ...]:
+        """The tenants named in `text` ("01,20", "1", "01..05"); all of them for an empty text. Raises LabError for an unknown one."""
+        if not text.strip():
+            return self.people
+        known = {tenant.num: tenant for tenant in self.people}
+        wanted = [number for part in text.split(",") for number in _numbers(part.strip())]
+        for number in wanted:
+            if number not in known:
+                raise LabError(f"no tenant user{number} in lab.yaml", f"known: {', '.join(known)}")
+        return tuple(known[number] for number in sorted(set(wanted)))
+
+    def one(self, text: str) -> Tenant:
+        """Exactly one tenant."""
+        found = self.choose(text) if text.strip() else ()
+        if len(found) != 1:
+            raise LabError(f"one user number is needed, not {text!r}", "for example: --user 01")
+        return found[0]
+
+
+def _numbers(part: str) -> list[str]:
+    """ "7" means 07, as the course's scripts read it; 00 and words are refused."""
+    low, dots, high = part.removeprefix("user").partition("..")
+    ends = [low, high] if dots else [low]
+    if not all(re.fullmatch(r"[0-9]{1,2}", end) and int(end) for end in ends):
+        raise LabError(f"{part!r} is not a user number", "user numbers are two digits, 01 to 99; a range is 01..15")
+    return [f"{number:02d}" for number in range(int(ends[0]), int(ends[-1]) + 1)]
+
+
+def load(path: Path = ROOT / "lab.yaml", environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and validate. Raises SettingsError naming file, line, value and what is allowed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}", "restore it: git checkout lab.yaml") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise SettingsError(f"{path.name}:{line}: {problem}", "correct that line and run the command again") from None
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path.name}:1: a mapping of keys is expected", "restore it: git checkout lab.yaml")
+    _override(data, environ or {})
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_problem(path, node, item) for item in error.errors()), "correct it and run the command again"
+        ) from None
+
+
+def _override(data: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """LAB_CLUSTER=sim, LAB_PORTS_API=17443: a section's key after its section."""
+    sections: dict[str, type[BaseModel]] = {"ports": Ports, "names": Names}
+    for key in Settings.model_fields:
+        if key in sections:
+            for inner in sections[key].model_fields:
+                value = environ.get(f"LAB_{key}_{inner}".upper())
+                if value:
+                    data.setdefault(key, {})[inner] = value
+        elif key != "tenants" and environ.get(f"LAB_{key}".upper()):
+            data[key] = environ[f"LAB_{key}".upper()]
+    if "state" in data:
+        data["state"] = Path(data["state"]).expanduser().resolve()
+
+
+def _problem(path: Path, node: yaml.Node | None, item: Any) -> str:
+    location: Sequence[str | int] = item["loc"]
+    where = ".".join(str(part) for part in location) or "the file"
+    found = item.get("input")
+    shown = f" (found {found!r})" if location and isinstance(found, str | int | float) else ""
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{path.name}:{_line(node, location)}: {where}: {message}{shown}"
+
+
+def _line(node: yaml.Node | None, location: Sequence[str | int]) -> int:
+    """The line of the deepest part of `location` that the file has."""
+    line = 1
+    for part in location:
+        found = _child(node, part)
+        if found is None:
+            break
+        line, node = found
+    return line
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == part:
+                return key.start_mark.line + 1, value
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        value = node.value[part]
+        return value.start_mark.line + 1, value
+    return None
