@@ -1,0 +1,38 @@
+"""An answer to a write goes out only after the write is on disk: kill -9 loses nothing that was acknowledged."""
+
+import logging
+
+from awssim.asgi import App, Message, Receive, Request, Scope, Send
+from awssim.errors import Refused
+from awssim.refusals import refuse
+from awssim.stand import Stand
+
+log = logging.getLogger("awssim.durable")
+_READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Simulate")
+
+
+class Durable:
+    def __init__(self, inner: App, stand: Stand) -> None:
+        self._inner = inner
+        self._stand = stand
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._inner(scope, receive, send)
+            return
+        held: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            held.append(message)
+
+        await self._inner(scope, receive, hold)
+        try:
+            self._stand.save(scope["awssim.service"])
+        except OSError as error:
+            log.error("could not save the state of %s: %s", scope["awssim.service"], error)
+            request: Request = scope["awssim.request"]
+            refusal = Refused("ServiceUnavailable", f"The state could not be saved: {error.strerror}", status=503)
+            await refuse(send, request, scope["awssim.service"], refusal)
+            return
+        for message in held:
+            await send(message)

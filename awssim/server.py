@@ -1,0 +1,54 @@
+"""Running the program: one process, one loop, loopback unless told otherwise; SIGTERM saves and stops within a second."""
+
+import logging
+import os
+import socket
+from dataclasses import replace
+
+import uvicorn
+
+from awssim import lock
+from awssim.errors import StandinError, StateUnusable
+from awssim.files import private_directory
+from awssim.settings import Settings
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        private_directory(settings.state)
+        lock.hold(settings.state)
+    except OSError as error:
+        raise StateUnusable(f"{settings.state}: {error.strerror}; choose another --state") from error
+    listener = _listen(settings)
+    from awssim.application import application
+    from awssim.stand import Stand
+
+    settings = replace(settings, port=listener.getsockname()[1])
+    stand = Stand(settings)
+    config = uvicorn.Config(
+        application(stand), lifespan="off", log_level="warning", access_log=False, server_header=False,
+        timeout_keep_alive=75, timeout_graceful_shutdown=1, ws="none", http="httptools",
+        ssl_certfile=settings.tls_certificate, ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
+    )  # fmt: skip
+    scheme = "https" if settings.tls_certificate else "http"
+    print(f"awssim listens on {scheme}://{settings.address}:{settings.port}", flush=True)
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        stand.save_all()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.address else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.address, settings.port))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise StandinError(
+            f"cannot listen on {settings.address}:{settings.port}: {reason}; choose another --port"
+        ) from error
+    listener.listen(128)
+    return listener

@@ -1,0 +1,72 @@
+"""The stand-in itself: ministack's services in this process, their state on disk, and who may ask."""
+
+import importlib
+import logging
+from typing import Any
+
+from awssim import upstream
+from awssim.asgi import Request
+from awssim.errors import Refused
+from awssim.files import private_directory
+from awssim.root import root_key
+from awssim.settings import Settings
+
+log = logging.getLogger("awssim")
+_MODULES = ("iam", "sts", "s3", "ecr", "eks")
+_ROOT_SYNONYMS = "test"
+
+
+class Stand:
+    """Made once per process: ministack keeps its state in modules."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        for directory in (settings.state, settings.services, settings.objects, settings.registry):
+            private_directory(directory)
+        self.root = root_key(settings)
+        self.ministack = upstream.load(settings, self.root)
+        self.services = upstream.SERVICES
+        from awssim.state import State
+
+        self.state = State(settings.services)
+        self.modules: dict[str, Any] = {}
+        for name in _MODULES:
+            self.module(name)
+
+    def module(self, name: str) -> Any:
+        """A ministack service, with its saved state, loaded on first use."""
+        if name not in self.modules:
+            self.modules[name] = module = importlib.import_module(f"ministack.services.{name}")
+            self.ministack._loaded_modules[name] = module
+            self.state.load(name, module)
+        return self.modules[name]
+
+    def save(self, service: str) -> None:
+        """Put on disk what a service holds; nothing is written where nothing has changed."""
+        if service in _MODULES:
+            self.state.save(service, self.module(service))
+
+    def save_all(self) -> None:
+        for name in self.modules:
+            self.save(name)
+
+    def credential(self, access_key_id: str, session_token: str) -> Any:
+        """Whose key this is, with its secret; AWS's refusal where it is nobody's, not active, or expired."""
+        from ministack.core import iam_evaluator
+
+        if access_key_id != self.root.access_key_id and iam_evaluator.is_root_access_key(access_key_id):
+            raise Refused("UnrecognizedClientException", "The security token included in the request is invalid.")
+        found = iam_evaluator.resolve_credential(access_key_id, self.settings.account, session_token)
+        if isinstance(found, iam_evaluator.CredentialResolutionError):
+            raise Refused(found.code, found.message)
+        return found
+
+    def admit_anonymous(self, request: Request, service: str) -> None:
+        """Let a request without credentials through to a bucket's own policy, and nowhere else."""
+        if request.method == "OPTIONS":
+            return
+        if service != "s3" or not request.bucket or not self.module("s3")._bucket_owner_account(request.bucket):
+            raise Refused("MissingAuthenticationToken", "Request is missing Authentication Token")
+
+    def health(self) -> dict[str, object]:
+        return {"status": "ready", "services": list(self.services), "damaged": self.state.damaged}

@@ -1,0 +1,71 @@
+"""ministack's state on disk: one JSON file per service, replaced atomically after each write, damaged files set aside and named.
+
+ministack saves on a graceful stop only, ignores a file it cannot read and overwrites it later. Here a file that does not parse is moved
+to ``NAME.damaged-TIME`` before anything is written, the last good one (``NAME.previous``) is taken instead, and health reports it.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ministack.core import persistence
+
+from awssim.files import write_atomically
+
+log = logging.getLogger("awssim.state")
+
+
+class State:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._written: dict[str, bytes] = {}
+        self.damaged: list[str] = []
+
+    def path(self, service: str) -> Path:
+        return self._directory / f"{service}.json"
+
+    def load(self, service: str, module: Any) -> None:
+        """Give ``module`` what was saved of it."""
+        for path in (self.path(service), self._previous(service)):
+            saved = self._read(path)
+            if saved is not None:
+                module.load_persisted_state(saved)
+                return
+
+    def save(self, service: str, module: Any) -> None:
+        """Write what ``module`` holds now, where it has changed. Raises OSError where it cannot."""
+        text = json.dumps(module.get_state(), default=persistence._json_default).encode()
+        digest = hashlib.blake2b(text).digest()
+        if self._written.get(service) == digest:
+            return
+        path = self.path(service)
+        with suppress(FileNotFoundError):
+            previous = self._previous(service)
+            previous.unlink(missing_ok=True)
+            previous.hardlink_to(path)
+        write_atomically(path, text)
+        self._written[service] = digest
+
+    def _previous(self, service: str) -> Path:
+        return self._directory / f"{service}.json.previous"
+
+    def _read(self, path: Path) -> Any:
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return json.loads(text, object_hook=persistence._json_object_hook)
+        except ValueError as error:
+            self._set_aside(path, error)
+            return None
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
+        path.rename(aside)
+        self.damaged.append(str(aside))
+        log.error("%s was damaged (%s); kept as %s, and the last good state is used", path, error, aside.name)

@@ -1,0 +1,49 @@
+"""ministack, brought up inside this process: its environment set before it is imported, then our corrections applied.
+
+ministack reads its settings while it is imported, so nothing of it may be imported before ``load``. Only the services the lab speaks to
+are enabled; its own start-up (schedulers, listeners, containers) is not run.
+"""
+
+import os
+from typing import Any
+
+from awssim.errors import StandinError
+from awssim.root import RootKey
+from awssim.settings import Settings
+
+VERSION = "1.5.33"
+SERVICES = ("s3", "ecr", "iam", "sts", "eks")
+
+
+def load(settings: Settings, root: RootKey) -> Any:
+    """Import ministack for this state directory and return its ``app`` module, corrected."""
+    os.environ.update(_environment(settings, root))
+    for name in ("AWS_SESSION_TOKEN", "LOCALSTACK_PERSISTENCE", "USE_SSL", "S3_REGION_STRICT"):
+        os.environ.pop(name, None)
+    import ministack.app
+
+    if ministack.app._version() != VERSION:
+        raise StandinError(f"ministack {VERSION} is needed, this is {ministack.app._version()}: run ./inv again")
+    from awssim import overrides
+
+    overrides.apply(settings)
+    return ministack.app
+
+
+def _environment(settings: Settings, root: RootKey) -> dict[str, str]:
+    return {
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": root.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": root.secret_access_key,
+        "MINISTACK_ACCOUNT_ID": settings.account,
+        "MINISTACK_REGION": settings.region,
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(settings.port),
+        "SERVICES": ",".join(SERVICES),
+        "LOG_LEVEL": "WARNING",
+        "PERSIST_STATE": "0",
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(settings.objects),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }

@@ -1,0 +1,182 @@
+"""Who is asking: every key is checked, and a refusal is AWS's own."""
+
+import datetime as dt
+import http.client
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from tests.awssim.running import REGION, Keys, Running, tenant, tenant_policy
+
+LIST = {
+    "s3": "list_buckets",
+    "ecr": "describe_repositories",
+    "iam": "list_users",
+    "sts": "get_caller_identity",
+    "eks": "list_clusters",
+}
+UNKNOWN = {
+    "s3": "InvalidAccessKeyId",
+    "ecr": "UnrecognizedClientException",
+    "iam": "InvalidClientTokenId",
+    "sts": "InvalidClientTokenId",
+    "eks": "UnrecognizedClientException",
+}
+MISMATCH = dict.fromkeys(("s3", "iam", "sts"), "SignatureDoesNotMatch") | dict.fromkeys(
+    ("ecr", "eks"), "InvalidSignatureException"
+)
+
+
+def code_of(stand: Running, service: str, keys: Keys) -> str:
+    try:
+        getattr(stand.client(service, keys), LIST[service])()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return "allowed"
+
+
+@pytest.mark.parametrize("service", LIST)
+def test_root_is_let_in_with_its_own_secret_only(stand: Running, service: str) -> None:
+    assert code_of(stand, service, stand.root) == "allowed"
+    wrong = Keys(access_key_id=stand.root.access_key_id, secret_access_key="wrong")
+    assert code_of(stand, service, wrong) == MISMATCH[service]
+
+
+@pytest.mark.parametrize("service", LIST)
+@pytest.mark.parametrize("key", ["test", "123456789012", "000000000000", "AKIAFOREIGNFOREIGN00"])
+def test_keys_ministack_takes_for_root_are_unknown(stand: Running, service: str, key: str) -> None:
+    assert code_of(stand, service, Keys(access_key_id=key, secret_access_key="test")) == UNKNOWN[service]
+
+
+def test_an_iam_users_key_is_checked_until_it_is_made_inactive(stand: Running) -> None:
+    keys = tenant(stand, "signer", tenant_policy("77"))
+    assert code_of(stand, "sts", keys) == "allowed"
+    wrong = Keys(access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key[:-1] + "#")
+    assert code_of(stand, "sts", wrong) == "SignatureDoesNotMatch"
+    stand.client("iam").update_access_key(UserName="signer", AccessKeyId=keys.access_key_id, Status="Inactive")
+    assert code_of(stand, "sts", keys) == "InvalidClientTokenId"
+
+
+def test_caller_identity_names_the_user(stand: Running) -> None:
+    keys = tenant(stand, "caller", tenant_policy("78"))
+    identity = stand.client("sts", keys).get_caller_identity()
+    assert identity["Arn"] == "arn:aws:iam::123456789012:user/caller"
+    assert identity["Account"] == "123456789012"
+    assert stand.client("sts").get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:root"
+
+
+def call(stand: Running, request: AWSRequest) -> tuple[int, str]:
+    prepared = request.prepare()
+    body = prepared.body.encode() if isinstance(prepared.body, str) else None
+    plain = urllib.request.Request(prepared.url, data=body, headers=dict(prepared.headers), method=prepared.method)
+    try:
+        with urllib.request.urlopen(plain, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def signed(
+    stand: Running, service: str, method: str, path: str, body: str = "", when: dt.datetime | None = None
+) -> AWSRequest:
+    request = AWSRequest(method=method, url=stand.endpoint + path, data=body)
+    if service == "s3":
+        request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
+    auth = SigV4Auth(Credentials(stand.root.access_key_id, stand.root.secret_access_key), service, REGION)
+    now = dt.datetime.now(dt.UTC) if when is None else when
+    request.context["timestamp"] = now.strftime("%Y%m%dT%H%M%SZ")
+    request.headers["X-Amz-Date"] = request.context["timestamp"]
+    signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    names = auth.signed_headers(auth.headers_to_sign(request))
+    request.headers["Authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={auth.scope(request)}, SignedHeaders={names}, Signature={signature}"
+    )
+    return request
+
+
+@pytest.mark.parametrize(("service", "code"), [("s3", "RequestTimeTooSkewed"), ("sts", "SignatureDoesNotMatch")])
+@pytest.mark.parametrize("minutes", [-16, 16])
+def test_a_clock_too_far_off_is_refused(stand: Running, service: str, code: str, minutes: int) -> None:
+    when = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
+    status, text = call(stand, signed(stand, service, "GET", "/", when=when))
+    assert status == 403
+    assert f"<Code>{code}</Code>" in text
+
+
+def test_a_changed_body_is_refused(stand: Running) -> None:
+    request = signed(stand, "sts", "POST", "/", "Action=GetCallerIdentity&Version=2011-06-15")
+    request.data = "Action=GetSessionToken&Version=2011-06-15"
+    status, text = call(stand, request)
+    assert status == 403
+    assert "SignatureDoesNotMatch" in text
+
+
+def test_a_header_nobody_signed_is_refused(stand: Running) -> None:
+    request = signed(stand, "s3", "GET", "/")
+    request.headers["x-amz-acl"] = "public-read"
+    status, text = call(stand, request)
+    assert status == 403
+    assert "headers present in the request which were not signed" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "code"),
+    [
+        ("/", {}, 403, "AccessDenied"),
+        (
+            "/",
+            {"X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"},
+            400,
+            "MissingAuthenticationTokenException",
+        ),
+        ("/?Action=ListUsers&Version=2010-05-08", {}, 403, "MissingAuthenticationToken"),
+        ("/not-a-bucket/key", {}, 403, "AccessDenied"),
+        ("/", {"Authorization": "AWS AKIA:signature"}, 400, "InvalidRequest"),
+        ("/", {"Authorization": "Bearer x"}, 400, "InvalidRequest"),
+    ],
+)
+def test_no_credentials_no_answer(stand: Running, path: str, headers: dict[str, str], status: int, code: str) -> None:
+    got, text = call(stand, AWSRequest(method="GET", url=stand.endpoint + path, headers=headers))
+    assert (got, code in text) == (status, True), text
+
+
+ADMINISTRATIVE = [
+    ("POST", "/_ministack/reset"), ("POST", "/_localstack/state/reset"), ("POST", "/_ministack/config"),
+    ("GET", "/_ministack/ready"), ("GET", "//_ministack/ready"), ("GET", "/_aws/ses/messages"), ("POST", "/_ministack/eks-auth/x"),
+    ("POST", "/_ministack/rds/iam-auth"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path"), ADMINISTRATIVE)
+def test_administrative_pages_are_closed(stand: Running, method: str, path: str) -> None:
+    connection = http.client.HTTPConnection(stand.endpoint.removeprefix("http://"), timeout=10)
+    connection.request(method, path)
+    assert connection.getresponse().status == 403
+    connection.close()
+
+
+def test_health_pages_are_open(stand: Running) -> None:
+    for path in ("/_awssim/health", "/_localstack/health"):
+        status, text = call(stand, AWSRequest(method="GET", url=stand.endpoint + path))
+        body: dict[str, Any] = json.loads(text)
+        assert status == 200
+        assert "s3" in body["services"]
+
+
+def test_session_tokens_belong_to_their_key(stand: Running) -> None:
+    made = stand.client("sts").get_session_token()["Credentials"]
+    keys = Keys(
+        access_key_id=made["AccessKeyId"], secret_access_key=made["SecretAccessKey"], session_token=made["SessionToken"]
+    )
+    assert code_of(stand, "s3", keys) == "allowed"
+    bare = Keys(access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key)
+    assert code_of(stand, "sts", bare) == "InvalidClientTokenId"
+    foreign = Keys(access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key, session_token="foreign")
+    assert code_of(stand, "s3", foreign) == "InvalidToken"
