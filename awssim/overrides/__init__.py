@@ -3,7 +3,7 @@
 A test per correction fails when a new ministack no longer needs it, or no longer has the name.
 """
 
-from awssim.overrides import signatures, variables
+from awssim.overrides import denials, resources, signatures, variables
 from awssim.settings import Settings
 
 
@@ -11,3 +11,5 @@ def apply(settings: Settings) -> None:
     """Apply every correction, once, after ministack is imported."""
     signatures.apply()
     variables.apply()
+    resources.apply()
+    denials.apply()
