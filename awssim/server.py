@@ -2,7 +2,10 @@
 
 import logging
 import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import uvicorn
@@ -13,9 +16,20 @@ from awssim.files import private_directory
 from awssim.settings import Settings
 
 
+class _Server(uvicorn.Server):
+    """uvicorn, but a signal ends in a clean return: uvicorn raises it again, and the process would die of it unsaved."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
+
+
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("awssim").setLevel(logging.INFO)
     try:
         private_directory(settings.state)
         lock.hold(settings.state)
@@ -35,7 +49,7 @@ def serve(settings: Settings) -> None:
     scheme = "https" if settings.tls_certificate else "http"
     print(f"awssim listens on {scheme}://{settings.address}:{settings.port}", flush=True)
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
     finally:
         stand.save_all()
 
