@@ -1,0 +1,89 @@
+"""Amounts of resources by name, and what a pod as a whole asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from kubesim import quantity
+from kubesim.resources import Object
+
+
+class Amount(NamedTuple):
+    """A number, and a text in whose family of suffixes it is written."""
+
+    value: Fraction
+    like: str = "0"
+
+    def __str__(self) -> str:
+        return quantity.format(self.value, self.like)
+
+    def plus(self, other: Amount) -> Amount:
+        """A sum is written as its first part that is not zero."""
+        return Amount(self.value + other.value, self.like if self.value else other.like)
+
+
+Amounts: TypeAlias = dict[str, Amount]
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Amount:
+    return Amount(quantity.parse(text), text)
+
+
+def amounts(texts: Mapping[str, Any] | None) -> Amounts:
+    """A ResourceList, read. What is no quantity is left out: validation says so elsewhere."""
+    return {name: _parse(str(text)) for name, text in (texts or {}).items() if quantity.valid(text)}
+
+
+def count(number: int) -> Amount:
+    return Amount(Fraction(number), str(number))
+
+
+def total(many: Iterable[Mapping[str, Amount]]) -> Amounts:
+    result: Amounts = {}
+    for one in many:
+        for name, amount in one.items():
+            result[name] = result[name].plus(amount) if name in result else amount
+    return result
+
+
+def largest(many: Iterable[Mapping[str, Amount]]) -> Amounts:
+    result: Amounts = {}
+    for one in many:
+        for name, amount in one.items():
+            if name not in result or amount.value > result[name].value:
+                result[name] = amount
+    return result
+
+
+def pod_amounts(pod: Object, which: Literal["requests", "limits"]) -> Amounts:
+    """What the pod asks for at most at any moment: its containers and sidecars together, or an init container beside the sidecars before it.
+
+    Resources set on the pod itself count instead of the containers' sum; overhead is added.
+    """
+    spec = pod.get("spec") or {}
+    sidecars: list[Amounts] = []
+    peaks: list[Amounts] = []
+    for container in spec.get("initContainers") or ():
+        own = container_amounts(container, which)
+        if container.get("restartPolicy") == "Always":
+            sidecars.append(own)
+            peaks.append(total(sidecars))
+        else:
+            peaks.append(total([*sidecars, own]))
+    running = total([*(container_amounts(one, which) for one in spec.get("containers") or ()), *sidecars])
+    own = largest([running, *peaks]) | container_amounts(spec, which)
+    overhead = amounts(spec.get("overhead"))
+    return total([own, overhead if which == "requests" else {name: overhead[name] for name in overhead if name in own}])
+
+
+def container_amounts(container: Mapping[str, Any], which: Literal["requests", "limits"]) -> Amounts:
+    return amounts((container.get("resources") or {}).get(which))
+
+
+def listed(named: Mapping[str, Amount], names: Sequence[str]) -> str:
+    """`cpu=1,memory=3Gi`"""
+    return ",".join(f"{name}={named[name]}" for name in sorted(names))

@@ -1,0 +1,51 @@
+"""DefaultStorageClass, and StorageObjectInUseProtection: claims get a class, and volumes in use are not taken away."""
+
+from __future__ import annotations
+
+from kubesim.admission.request import AdmissionRequest, Plugin
+from kubesim.auth.reader import Reader
+from kubesim.resources import Object
+
+CLAIMS = "v1/persistentvolumeclaims"
+VOLUMES = "v1/persistentvolumes"
+CLASSES = "storage.k8s.io/v1/storageclasses"
+DEFAULT = "storageclass.kubernetes.io/is-default-class"
+_BETA_DEFAULT = "storageclass.beta.kubernetes.io/is-default-class"
+_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+FINALIZERS = {CLAIMS: "kubernetes.io/pvc-protection", VOLUMES: "kubernetes.io/pv-protection"}
+"""The persistent volume controllers take them off again once nothing uses the object."""
+
+
+class StorageObjectInUseProtection(Plugin):
+    def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
+        finalizer = FINALIZERS.get(request.resource.key)
+        if finalizer is None or not request.creates(request.resource.key):
+            return
+        metadata = request.body["metadata"]
+        if finalizer not in (metadata.get("finalizers") or ()):
+            metadata["finalizers"] = [*(metadata.get("finalizers") or ()), finalizer]
+
+
+class DefaultStorageClass(Plugin):
+    def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
+        if not request.creates(CLAIMS) or _BETA_CLASS in (request.body["metadata"].get("annotations") or {}):
+            return
+        spec = request.body.setdefault("spec", {})
+        # an empty name is a choice: no class, only volumes made by hand
+        if spec.get("storageClassName") is None and (chosen := default_class(reader)) is not None:
+            spec["storageClassName"] = chosen["metadata"]["name"]
+
+
+def default_class(reader: Reader) -> Object | None:
+    """The newest of the classes marked as default."""
+    marked = [one for one in reader.list(CLASSES) if _is_default(one)]
+    return max(
+        marked,
+        key=lambda one: (str(one["metadata"].get("creationTimestamp")), str(one["metadata"]["name"])),
+        default=None,
+    )
+
+
+def _is_default(storage_class: Object) -> bool:
+    annotations = storage_class["metadata"].get("annotations") or {}
+    return "true" in (annotations.get(DEFAULT), annotations.get(_BETA_DEFAULT))
