@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -43,3 +45,73 @@ class Resource:
     def group_resource(self) -> str:
         """As error messages name it: "pods", "deployments.apps"."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def storage(self) -> str:
+        """Where its objects live in the store. Versions of one kind share it, and events.k8s.io shares with core events."""
+        return "events" if self.group == "events.k8s.io" else self.group_resource
+
+    def has(self, subresource: str) -> bool:
+        return any(name == subresource for name, _ in self.subresources)
+
+    def verbs_of(self, subresource: str) -> tuple[str, ...]:
+        """The verbs of the kind itself (subresource "") or of one of its subresources."""
+        return next((verbs for name, verbs in self.subresources if name == subresource), ()) if subresource else self.verbs
+
+
+class Registry:
+    """The kinds served now: the built-in ones, and those that CustomResourceDefinitions add and remove.
+
+    `generation` grows with every change, for whoever caches something made of it (discovery, OpenAPI).
+    """
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.generation = 0
+        self._resources = {resource.key: resource for resource in resources}
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(tuple(self._resources.values()))
+
+    def find(self, key: str) -> Resource | None:
+        return self._resources.get(key)
+
+    def __getitem__(self, key: str) -> Resource:
+        return self._resources[key]
+
+    def add(self, resources: Iterable[Resource]) -> None:
+        self._resources |= {resource.key: resource for resource in resources}
+        self.generation += 1
+
+    def discard(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._resources.pop(key, None)
+        self.generation += 1
+
+    def groups(self) -> dict[str, list[str]]:
+        """Group names in the order they are served, each with its versions, the preferred one first. Core is the group ""."""
+        found: dict[str, list[str]] = {}
+        for resource in self._resources.values():
+            versions = found.setdefault(resource.group, [])
+            if resource.version not in versions:
+                versions.append(resource.version)
+        return {group: sorted(versions, key=version_priority) for group, versions in found.items()}
+
+    def of(self, group: str, version: str) -> list[Resource]:
+        return [each for each in self._resources.values() if each.group == group and each.version == version]
+
+    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource an object's apiVersion and kind name."""
+        return next((each for each in self._resources.values() if each.kind == kind and each.api_version == api_version), None)
+
+    def storage_version(self, resource: Resource) -> Resource:
+        """The kind in the version its objects are kept in: the first one registered under its storage name."""
+        return next(each for each in self._resources.values() if each.storage == resource.storage)
+
+
+def version_priority(version: str) -> tuple[int, int, int, str]:
+    """Sorts v2 before v1 before v2beta1 before v1alpha1 before anything else, as Kubernetes does."""
+    match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
+    if not match:
+        return (3, 0, 0, version)
+    major, stage, minor = match.groups()
+    return ({None: 0, "beta": 1, "alpha": 2}[stage], -int(major), -int(minor or 0), version)

@@ -1,0 +1,72 @@
+"""What a cluster has before anyone asks for anything: its namespaces, its default roles, and the Service of the API itself."""
+
+from __future__ import annotations
+
+from kubesim.auth import bootstrap as roles
+from kubesim.auth.reader import Reader
+from kubesim.client import Client
+from kubesim.pki import SERVICE_IP
+from kubesim.resources import Object
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+async def run(client: Client, reader: Reader, address: str, port: int) -> None:
+    """Creates what is missing and repairs what must be so; harmless to repeat."""
+    for name in NAMESPACES:
+        await _ensure(client, reader, "v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    for key, obj in roles.pending(reader):
+        await (client.update(key, obj) if "resourceVersion" in obj["metadata"] else client.create(key, obj))
+    await _ensure(client, reader, "v1/services", _service())
+    await _endpoints(client, reader, address, port)
+
+
+async def _ensure(client: Client, reader: Reader, key: str, obj: Object) -> None:
+    metadata = obj["metadata"]
+    if reader.get(key, metadata.get("namespace", ""), metadata["name"]) is None:
+        await client.create(key, obj)
+
+
+def _service() -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": SERVICE_IP,
+            "clusterIPs": [SERVICE_IP],
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
+        },
+    }
+
+
+async def _endpoints(client: Client, reader: Reader, address: str, port: int) -> None:
+    """Where the API really is; its port may differ from start to start."""
+    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
+    endpoints: Object = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
+    }
+    piece: Object = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": ports,
+    }
+    for key, obj in (("v1/endpoints", endpoints), ("discovery.k8s.io/v1/endpointslices", piece)):
+        found = reader.get(key, "default", "kubernetes")
+        if found is None:
+            await client.create(key, obj)
+        else:
+            await client.update(key, obj | {"metadata": found["metadata"]})
+
+

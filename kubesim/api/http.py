@@ -1,0 +1,118 @@
+"""HTTPS: aiohttp's requests to ours and back. Nothing here knows what Kubernetes is."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from aiohttp import web
+
+from kubesim import paths
+from kubesim.api import render
+from kubesim.api.app import Server
+from kubesim.api.decode import MAX_BODY
+from kubesim.api.request import Request, Response
+from kubesim.errors import TooLarge
+
+GZIP_FROM = 128 * 1024
+"""Answers shorter than this are not worth compressing: Kubernetes's own threshold."""
+
+
+def tls(certificate: Path, key: Path, ca: Path) -> ssl.SSLContext:
+    """Client certificates are welcome and not demanded: bearer tokens come without."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+class Front:
+    """An aiohttp server in front of a `Server`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None, handler_cancellation=True))  # type: ignore[arg-type]
+        self.port = 0
+
+    async def start(self, address: str, port: int, context: ssl.SSLContext | None) -> int:
+        """Listens and returns the port, which is chosen by the kernel where `port` is 0."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, address, port, ssl_context=context, shutdown_timeout=0.2, backlog=512)
+        await site.start()
+        assert site._server is not None
+        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+        return self.port
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
+        try:
+            request = await self._read(raw)
+        except TooLarge as error:
+            return _whole(render.failure(error), raw)
+        response = await self._server.handle(request)
+        if response.hijack is not None:
+            return await response.hijack(raw)  # type: ignore[arg-type]
+        if isinstance(response.body, bytes):
+            return _whole(response, raw)
+        return await _stream(response, response.body, raw)
+
+    async def _read(self, raw: web.BaseRequest) -> Request:
+        transport = raw.transport
+        connection = None if transport is None else transport.get_extra_info("ssl_object")
+        path = raw.raw_path.partition("?")[0]
+        return Request(
+            method=raw.method,
+            path=path,
+            info=paths.parse(raw.method, path, raw.query),
+            query=raw.query,
+            headers=raw.headers,
+            body=await _body(raw) if raw.body_exists and not _upgrades(raw) else b"",
+            certificate=connection.getpeercert(binary_form=True) if connection is not None else None,
+            transport=raw,  # type: ignore[arg-type]
+        )
+
+
+def _upgrades(raw: web.BaseRequest) -> bool:
+    return "upgrade" in raw.headers.get("Connection", "").lower()
+
+
+async def _body(raw: web.BaseRequest) -> bytes:
+    """The body, up to the bound; what is longer is not read into memory."""
+    if (raw.content_length or 0) > MAX_BODY:
+        raise TooLarge(f"Request entity too large: limit is {MAX_BODY}")
+    parts, size = [], 0
+    async for part in raw.content.iter_any():
+        size += len(part)
+        if size > MAX_BODY:
+            raise TooLarge(f"Request entity too large: limit is {MAX_BODY}")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _whole(response: Response, raw: web.BaseRequest) -> web.Response:
+    assert isinstance(response.body, bytes)
+    body, headers = response.body, {"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers}
+    if len(body) >= GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", ""):
+        body, headers["Content-Encoding"], headers["Vary"] = gzip.compress(body, 1), "gzip", "Accept-Encoding"
+    return web.Response(body=body, status=response.status, headers=headers)
+
+
+async def _stream(response: Response, body: AsyncIterator[bytes], raw: web.BaseRequest) -> web.StreamResponse:
+    """Chunk by chunk, waiting for the client to take each: a slow one slows only itself."""
+    out = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers})
+    out.enable_chunked_encoding()
+    await out.prepare(raw)
+    try:
+        async for part in body:
+            await out.write(part)
+        await out.write_eof()
+    except (ConnectionError, asyncio.CancelledError):
+        out.force_close()
+        raise
+    return out

@@ -1,0 +1,126 @@
+"""What passes between the layers: a request as it came, the call it turns out to be, and the response.
+
+`Request` is HTTP, without its transport. `Call` is what the handlers of objects see: the same whether it came by HTTP or from a
+`LocalClient`, so nothing below this line knows about bytes and headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict, MultiDict, MultiMapping
+
+from kubesim.auth.user import ANONYMOUS, User
+from kubesim.errors import BadRequest
+from kubesim.paths import RequestInfo
+from kubesim.resources import Resource
+
+
+
+@dataclass
+class Request:
+    """One HTTP request. The layers fill in `user`; `transport` is aiohttp's request, for the subresources that upgrade the connection."""
+
+    method: str
+    path: str
+    info: RequestInfo
+    query: MultiMapping[str] = field(default_factory=MultiDict)
+    headers: Mapping[str, str] = field(default_factory=CIMultiDict)
+    body: bytes = b""
+    certificate: bytes | None = None
+    transport: web.Request | None = None
+    user: User = ANONYMOUS
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def accept(self) -> str:
+        return self.headers.get("Accept", "")
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+Hijack = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Response:
+    """`body` is the whole body, or an iterator that streams it; `hijack` instead takes over aiohttp's request and answers it itself."""
+
+    status: int = 200
+    body: bytes | AsyncIterator[bytes] = b""
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    hijack: Hijack | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """The query parameters of writes, as Create-, Update-, Patch- and DeleteOptions name them."""
+
+    dry_run: bool = False
+    field_manager: str = ""
+    field_validation: str = "Warn"
+    force: bool = False
+    propagation: str = ""
+    grace_seconds: int | None = None
+    preconditions: Mapping[str, Any] = field(default_factory=dict)
+    ignore_store_read_error: bool = False
+
+
+@dataclass
+class Call:
+    """One call on objects. `resource` is the kind in the version the caller speaks; `warnings` become Warning headers."""
+
+    info: RequestInfo
+    resource: Resource
+    user: User
+    options: Options = Options()
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def namespace(self) -> str:
+        return self.info.namespace if self.resource.namespaced else ""
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+
+def options(request: Request) -> Options:
+    """Reads the query; raises BadRequest with Kubernetes's words."""
+    query = request.query
+    dry_run = query.getall("dryRun", [])
+    if any(value != "All" for value in dry_run):
+        quoted = ", ".join(f'"{value}"' for value in dry_run)
+        raise BadRequest(f'dryRun: Invalid value: [{quoted}]: supported values: "All"')
+    validation = query.get("fieldValidation", "") or "Warn"
+    if validation not in ("Ignore", "Warn", "Strict"):
+        raise BadRequest(f'fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"')
+    return Options(
+        dry_run=bool(dry_run),
+        field_manager=query.get("fieldManager", "") or agent(request),
+        field_validation=validation,
+        force=query.get("force", "") in ("true", "1"),
+        propagation=query.get("propagationPolicy", ""),
+        grace_seconds=integer(query, "gracePeriodSeconds"),
+    )
+
+
+def agent(request: Request) -> str:
+    """The manager of fields where the caller names none: the first word of its user agent, without the version."""
+    return request.headers.get("User-Agent", "unknown").partition("/")[0][:128] or "unknown"
+
+
+def integer(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name, "")
+    if text == "":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text[:64]}": invalid syntax') from None

@@ -1,0 +1,81 @@
+"""Watches: what a list left off, change by change.
+
+A watcher keeps a position in the kind's history, not a queue: a slow client costs no memory, and one that falls behind what the history
+holds gets 410 Expired and lists again. With a selector, an object that begins to match is ADDED and one that ceases to is DELETED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from kubesim.errors import Expired
+from kubesim.selectors import FieldSelector, LabelSelector
+from kubesim.store import Action, Change, Compacted, Record, Store
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which objects of a kind are watched or listed. `view` puts an object into the version that field selectors speak of."""
+
+    kind: str
+    namespace: str = ""
+    name: str = ""
+    labels: LabelSelector = LabelSelector()
+    fields: FieldSelector = FieldSelector()
+
+    @property
+    def selective(self) -> bool:
+        return not self.labels.empty or bool(self.fields.terms)
+
+    def matches(self, record: Record) -> bool:
+        return self.holds(record) and (not self.selective or self.selects(record))
+
+    def holds(self, record: Record) -> bool:
+        return (not self.namespace or record.namespace == self.namespace) and (not self.name or record.name == self.name)
+
+    def selects(self, record: Record) -> bool:
+        obj = record.object
+        return self.labels.matches(obj["metadata"].get("labels")) and self.fields.matches(obj)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A change as this watcher sees it."""
+
+    type: Action
+    record: Record
+    revision: int
+
+
+async def follow(store: Store, scope: Scope, since: int, *, idle: Callable[[], float | None] = lambda: None) -> AsyncIterator[list[Seen]]:
+    """Batches of changes after `since`, for ever. `idle` gives how long to wait for one; after that time an empty batch comes."""
+    while True:
+        wake = store.waiter(scope.kind)
+        reached = store.revision
+        try:
+            changes = store.changes(scope.kind, since)
+        except Compacted as old:
+            raise Expired(f"too old resource version: {old}") from None
+        since = reached
+        seen = [event for change in changes if (event := see(scope, change)) is not None]
+        if seen:
+            yield seen
+            continue
+        done, _ = await asyncio.wait([wake], timeout=idle())
+        if not done:
+            yield []
+
+
+def see(scope: Scope, change: Change) -> Seen | None:
+    """The change through the eyes of a scope; None where it is not seen at all."""
+    if not scope.holds(change.record):
+        return None
+    if not scope.selective:
+        return Seen(change.action, change.record, change.revision)
+    before = change.previous is not None and scope.selects(change.previous)
+    after = change.action != "DELETED" and scope.selects(change.record)
+    if after:
+        return Seen("MODIFIED" if before else "ADDED", change.record, change.revision)
+    return Seen("DELETED", change.record, change.revision) if before else None
