@@ -1,0 +1,1 @@
+"""The central dashboard: one read-only page of tenants, nodes and events."""

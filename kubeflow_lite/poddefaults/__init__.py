@@ -1,0 +1,1 @@
+"""PodDefault (kubeflow.org/v1alpha1): what is put into a tenant's pods as they are created. The rules are pure functions."""
