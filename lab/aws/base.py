@@ -1,0 +1,63 @@
+"""What an AWS provider is: endpoints and root keys; what the lab creates there is the same code for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from lab.clusters.base import Finding
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An access key; `secret` never shows in a repr."""
+
+    access_key_id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """How AWS stand-ins differ, as data."""
+
+    enforces_iam: bool
+    keeps_data: bool
+    has_ecr: bool
+    has_eks: bool
+    shortcomings: str = ""
+    """One line for the summary of `up`; empty where there is nothing to say."""
+
+
+class Provider(Protocol):
+    """S3, ECR, STS, IAM and EKS from somewhere."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def start(self) -> str | None:
+        """Until it answers; returns a note for the list of steps."""
+        ...
+
+    def endpoint(self, service: str = "s3") -> str:
+        """The URL at which this host reaches a service."""
+        ...
+
+    def root(self) -> Keys:
+        """The administrator's keys."""
+        ...
+
+    def running(self) -> bool: ...
+
+    def stop(self) -> bool: ...
+
+    def delete(self) -> None: ...
+
+    def folder(self) -> Path:
+        """Where it keeps its data on this host."""
+        ...
+
+    def diagnose(self) -> list[Finding]: ...

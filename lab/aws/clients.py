@@ -1,0 +1,65 @@
+"""boto3 clients through `localstack_client`, so that one code path talks to the stand-in, to LocalStack and to AWS.
+
+Keys, region and endpoint are passed in, never taken from the user's shell: an AWS_ENDPOINT_URL there would override what is passed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import lru_cache
+from typing import Any
+
+from lab.aws.base import Keys, Provider
+from lab.errors import AwsError
+
+_making = threading.Lock()
+
+
+class Clients:
+    """Clients of one identity, made once per service; boto3 clients may be shared between threads, their making may not."""
+
+    def __init__(self, provider: Provider, keys: Keys, region: str) -> None:
+        self.provider = provider
+        self.keys = keys
+        self.region = region
+        self._made: dict[str, Any] = {}
+
+    def __call__(self, service: str) -> Any:
+        with _making:
+            if service not in self._made:
+                self._made[service] = self._make(service)
+            return self._made[service]
+
+    def _make(self, service: str) -> Any:
+        session = _session(self.keys, self.region, self.provider.endpoint(service).removeprefix("http://"))
+        from botocore.config import Config
+
+        config = Config(
+            retries={"max_attempts": 2, "mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=24
+        )
+        return session.client(service, config=config)
+
+
+@lru_cache(maxsize=64)
+def _session(keys: Keys, region: str, host: str) -> Any:
+    os.environ.pop("AWS_ENDPOINT_URL", None)
+    from localstack_client.session import Session
+
+    return Session(
+        aws_access_key_id=keys.access_key_id,
+        aws_secret_access_key=keys.secret,
+        region_name=region,
+        localstack_host=host,
+    )
+
+
+def refused(error: Exception) -> AwsError:
+    """A botocore ClientError, or a connection that failed, as one line."""
+    response = getattr(error, "response", None)
+    if response:
+        found = response.get("Error", {})
+        return AwsError(
+            f"AWS refused {getattr(error, 'operation_name', '')}: {found.get('Code')}: {found.get('Message')}"
+        )
+    return AwsError(f"the AWS stand-in does not answer: {type(error).__name__}", "is the lab up? ./inv up")

@@ -1,0 +1,159 @@
+"""What the lab creates on AWS, as the course's storage guide has it: per tenant a bucket, ECR repositories and an IAM user for just these.
+
+Everything here may run again: what exists is left as it is, so a student's own settings survive an `invoke up`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lab.aws.base import Keys
+from lab.aws.clients import Clients, refused
+from lab.settings import Settings, Tenant
+
+PREFIXES = ("mlflow-artifacts/", "kubeflow-pipeline-artifacts/")
+SHARED_USER = "mlops-shared"
+SHARED_BUCKET = "mlops-training-shared"
+
+_ECR_USE = (
+    *(
+        "BatchCheckLayerAvailability",
+        "BatchGetImage",
+        "GetDownloadUrlForLayer",
+        "InitiateLayerUpload",
+        "UploadLayerPart",
+    ),
+    *("CompleteLayerUpload", "PutImage", "ListImages", "DescribeImages", "CreateRepository", "BatchDeleteImage"),
+    *(
+        "PutImageScanningConfiguration",
+        "PutLifecyclePolicy",
+        "GetLifecyclePolicy",
+        "StartImageScan",
+        "DescribeImageScanFindings",
+    ),
+    *(
+        "DescribeRepositories",
+        "ListTagsForResource",
+        "GetRepositoryPolicy",
+        "StartLifecyclePolicyPreview",
+        "GetLifecyclePolicyPreview",
+    ),
+)
+
+
+def policy(settings: Settings, *, buckets: Sequence[str], repositories: Sequence[str]) -> dict[str, Any]:
+    """The guide's IAM policy (S3 list, get, put, delete; ECR push and pull), narrowed to one tenant's own names."""
+    ecr = f"arn:aws:ecr:{settings.region}:{settings.account}:repository"
+    statements = [
+        _allow(
+            "OwnBucket", ["s3:*Bucket*", "s3:*EncryptionConfiguration"], [f"arn:aws:s3:::{name}" for name in buckets]
+        ),
+        _allow("OwnObjects", ["s3:*Object*", "s3:*MultipartUpload*"], [f"arn:aws:s3:::{name}/*" for name in buckets]),
+        _allow("OwnRepositories", [f"ecr:{action}" for action in _ECR_USE], [f"{ecr}/{name}" for name in repositories]),
+        _allow("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]),
+        _allow(
+            "Cluster",
+            ["eks:DescribeCluster"],
+            [f"arn:aws:eks:{settings.region}:{settings.account}:cluster/{settings.eks_cluster}"],
+        ),
+        _allow("WhoAmI", ["sts:GetCallerIdentity"], ["*"]),
+    ]
+    return {"Version": "2012-10-17", "Statement": [statement for statement in statements if statement["Resource"]]}
+
+
+def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+
+
+def provide_tenant(clients: Clients, settings: Settings, tenant: Tenant, known: Keys | None) -> Keys:
+    """Bucket, repositories, IAM user and policy of one tenant; returns the user's keys (`known` where they still exist)."""
+    provide_bucket(clients, settings, tenant.bucket)
+    for name in tenant.repositories:
+        provide_repository(clients, name)
+    own = policy(settings, buckets=[tenant.bucket], repositories=tenant.repositories)
+    return provide_user(clients, tenant.user, own, known)
+
+
+def provide_shared(clients: Clients, settings: Settings, known: Keys | None) -> Keys:
+    """What the shared MLflow server, training and serving use: one bucket and one user for it."""
+    provide_bucket(clients, settings, SHARED_BUCKET)
+    return provide_user(clients, SHARED_USER, policy(settings, buckets=[SHARED_BUCKET], repositories=[]), known)
+
+
+def provide_bucket(clients: Clients, settings: Settings, name: str) -> None:
+    """Encrypted, versioned, closed to the public, with the guide's two prefixes; an existing bucket is left as it is."""
+    s3 = clients("s3")
+    if _exists(s3.head_bucket, Bucket=name):
+        return
+    location = (
+        {} if settings.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": settings.region}}
+    )
+    _ask(s3.create_bucket, Bucket=name, **location)
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    _ask(s3.put_bucket_encryption, Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    _ask(s3.put_bucket_versioning, Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    closed = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+    _ask(s3.put_public_access_block, Bucket=name, PublicAccessBlockConfiguration=closed)
+    for prefix in PREFIXES:
+        _ask(s3.put_object, Bucket=name, Key=prefix)
+
+
+def provide_repository(clients: Clients, name: str) -> None:
+    """Scans on push and keeps the last ten images."""
+    ecr = clients("ecr")
+    if _exists(ecr.describe_repositories, repositoryNames=[name]):
+        return
+    _ask(ecr.create_repository, repositoryName=name, imageScanningConfiguration={"scanOnPush": True})
+    _ask(ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=json.dumps(LIFECYCLE))
+
+
+LIFECYCLE = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": "keep the last 10 images",
+            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 10},
+            "action": {"type": "expire"},
+        }
+    ]
+}
+
+
+def provide_user(clients: Clients, name: str, document: dict[str, Any], known: Keys | None) -> Keys:
+    """An IAM user with an inline policy and one access key; `known` is kept where AWS still has it."""
+    iam = clients("iam")
+    if not _exists(iam.get_user, UserName=name):
+        _ask(iam.create_user, UserName=name)
+    _ask(iam.put_user_policy, UserName=name, PolicyName="mlops-lab", PolicyDocument=json.dumps(document))
+    listed = _ask(iam.list_access_keys, UserName=name)["AccessKeyMetadata"]
+    if known and any(key["AccessKeyId"] == known.access_key_id for key in listed):
+        return known
+    for key in listed[1:]:
+        _ask(iam.delete_access_key, UserName=name, AccessKeyId=key["AccessKeyId"])
+    made = _ask(iam.create_access_key, UserName=name)["AccessKey"]
+    return Keys(made["AccessKeyId"], made["SecretAccessKey"])
+
+
+def _exists(call: Callable[..., Any], **arguments: Any) -> bool:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        call(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchBucket", "NoSuchEntity", "RepositoryNotFoundException"):
+            return False
+        raise refused(error) from None
+    except BotoCoreError as error:
+        raise refused(error) from None
+    return True
+
+
+def _ask(call: Callable[..., Any], **arguments: Any) -> Any:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return call(**arguments)
+    except (BotoCoreError, ClientError) as error:
+        raise refused(error) from None

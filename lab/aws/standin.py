@@ -1,0 +1,77 @@
+"""The `standin` provider: awssim (ministack behind the lab's own layers) as a background process. Needs no Docker and no account."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import ports
+from lab.aws.base import Capabilities, Keys
+from lab.clusters.base import Finding
+from lab.errors import AwsError
+from lab.processes import Daemon
+from lab.settings import ROOT, Settings
+
+CAPABILITIES = Capabilities(enforces_iam=True, keeps_data=True, has_ecr=True, has_eks=True)
+
+
+@dataclass(frozen=True)
+class StandIn:
+    settings: Settings
+    name: str = "standin"
+    capabilities: Capabilities = CAPABILITIES
+
+    @property
+    def daemon(self) -> Daemon:
+        return Daemon("awssim", self.settings.state)
+
+    def folder(self) -> Path:
+        return self.settings.state / "aws"
+
+    def endpoint(self, service: str = "s3") -> str:
+        return f"http://127.0.0.1:{self.settings.ports.aws}"
+
+    def start(self) -> str | None:
+        if self.daemon.pid() is not None and self.running():
+            return "already running"
+        self.daemon.stop()
+        ports.require_free(self.settings.ports.aws, "the AWS stand-in", "ports.aws", "LAB_PORTS_AWS")
+        self.folder().mkdir(parents=True, exist_ok=True)
+        authority = self.settings.state / "cluster" / "pki" / "ca.crt"
+        options = ["--state", str(self.folder()), "--port", str(self.settings.ports.aws)]
+        eks = ["--eks-endpoint", f"https://127.0.0.1:{self.settings.ports.api}", "--eks-ca", str(authority)]
+        self.daemon.start([sys.executable, "-m", "awssim", "serve", *options, *eks], environ=ports.environment(ROOT))
+        self.daemon.wait(self.running)
+        return self.endpoint()
+
+    def running(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint()}/_awssim/health", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def root(self) -> Keys:
+        try:
+            found = json.loads((self.folder() / "root.json").read_text())
+            return Keys(found["access_key_id"], found["secret_access_key"])
+        except (OSError, ValueError, KeyError):
+            raise AwsError(f"no root key in {self.folder() / 'root.json'}", "is the lab up? ./inv up") from None
+
+    def stop(self) -> bool:
+        return self.daemon.stop()
+
+    def delete(self) -> None:
+        self.stop()
+        ports.remove_tree(self.folder())
+
+    def diagnose(self) -> list[Finding]:
+        free = ports.is_free(self.settings.ports.aws) or self.running()
+        seen = f"port {self.settings.ports.aws} is {'free or ours' if free else 'taken by another program'}"
+        return [
+            Finding(free, "AWS stand-in port", seen, "" if free else "end what listens there, or set LAB_PORTS_AWS")
+        ]

@@ -1,0 +1,98 @@
+"""What several checks ask in the same way: does an object exist, is a call refused, how is a tenant's MLflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lab.checks.base import Failed, Subject
+from lab.errors import LabError
+from lab.kube import Object, Refused
+
+
+def get(subject: Subject, api_version: str, kind: str, name: str, *, namespace: str = "", hint: str = "") -> Object:
+    """The object, or Failed with Kubernetes's own words."""
+    try:
+        return subject.cluster.get(api_version, kind, name, namespace)
+    except Refused as error:
+        raise Failed(error.message, hint or _cure(subject, error)) from None
+
+
+def listed(subject: Subject, api_version: str, kind: str, namespace: str, *, labels: str = "") -> list[Object]:
+    try:
+        return subject.cluster.list(api_version, kind, namespace, labels=labels)
+    except Refused as error:
+        raise Failed(error.message, _cure(subject, error)) from None
+
+
+def _cure(subject: Subject, error: Refused) -> str:
+    if error.code == 401:
+        settings = subject.settings
+        return f"aws eks update-kubeconfig --region {settings.region} --name {settings.eks_cluster}"
+    return f"./inv up --tenants {subject.tenant.num}"
+
+
+def refused(
+    subject: Subject, method: str, path: str, body: Object | None = None, query: dict[str, str] | None = None
+) -> bool:
+    """Whether the cluster forbids the tenant this request (403); a 404 would mean that it may look."""
+    try:
+        subject.cluster.request(method, path, body, query=query)
+    except Refused as error:
+        return error.code == 403
+    return False
+
+
+def aws(call: Callable[..., Any], hint: str, **arguments: Any) -> Any:
+    """An AWS call's answer, or Failed with AWS's code and message."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        found = error.response["Error"]
+        raise Failed(f"{error.operation_name}: {found.get('Code')}: {found.get('Message')}", hint) from None
+    except BotoCoreError as error:
+        raise Failed(f"AWS does not answer: {type(error).__name__}", "./inv status") from None
+
+
+def aws_refused(call: Callable[..., Any], **arguments: Any) -> bool:
+    """Whether AWS denies the call: AccessDenied (403), not "not found"."""
+    from botocore.exceptions import ClientError
+
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) == 403 or "AccessDenied" in str(
+            error.response["Error"].get("Code")
+        )
+    return False
+
+
+def proxied(
+    subject: Subject, service: str, path: str, *, namespace: str = "", method: str = "GET", body: object = None
+) -> Any:
+    """A request to a Service through the API server, as every cluster offers it."""
+    root = subject.cluster.kind("v1", "Service").path(namespace or subject.namespace, service, "proxy")
+    return subject.cluster.request(method, f"{root}/{path.lstrip('/')}", body)
+
+
+def mlflow_health(subject: Subject) -> float:
+    """Seconds that the tenant's MLflow server took to answer /health."""
+    started = time.monotonic()
+    try:
+        proxied(subject, "mlflow-server:5000", "health")
+    except LabError as error:
+        hint = f"kubectl get pods -n {subject.namespace} -l app=mlflow-server; kubectl logs -n {subject.namespace} deployment/mlflow-server"
+        raise Failed(f"MLflow server in {subject.namespace} does not answer: {error.message}", hint) from None
+    return time.monotonic() - started
+
+
+def running(pods: Sequence[Object]) -> list[Object]:
+    """Pods whose every container is ready."""
+    return [
+        pod
+        for pod in pods
+        if any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or [])
+    ]

@@ -1,0 +1,122 @@
+"""Part 3 of the course's checks: the tenant's storage on S3 and ECR. (6)
+
+The guide's step 0, credentials and account, is where ST01 begins, so that a student without keys sees that and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.checks.base import Check, Subject, require
+from lab.checks.probes import aws, proxied
+from lab.errors import LabError
+
+_AES256 = '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
+_CLOSED = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true"
+
+
+def bucket(subject: Subject) -> str:
+    name, settings = subject.tenant.bucket, subject.settings
+    identity = aws(subject.aws("sts").get_caller_identity, "aws configure; aws sts get-caller-identity")
+    account = identity["Account"]
+    require(account == settings.account, f"AWS account: expected {settings.account}, found {account}", "aws configure")
+    s3 = subject.aws("s3")
+    aws(s3.head_bucket, f"aws s3 mb s3://{name}", Bucket=name)
+    region = aws(s3.get_bucket_location, "aws configure", Bucket=name)["LocationConstraint"] or "us-east-1"
+    require(
+        region == settings.region,
+        f"bucket {name}: expected region {settings.region}, found {region}",
+        f"aws s3 rb s3://{name}; aws s3 mb s3://{name}",
+    )
+    objects = _count(subject, "")
+    folders = aws(s3.list_objects_v2, "", Bucket=name, Delimiter="/").get("CommonPrefixes", [])
+    shown = ", ".join(item["Prefix"] for item in folders) or "none"
+    return f"s3://{name} in {region}, {objects} objects, folders {shown} ({identity['Arn'].split(':')[-1]})"
+
+
+def repositories(subject: Subject) -> str:
+    ecr = subject.aws("ecr")
+    seen = []
+    for name in subject.tenant.repositories:
+        cure = f"aws ecr create-repository --repository-name {name} --region {subject.settings.region}"
+        found = aws(ecr.describe_repositories, cure, repositoryNames=[name])["repositories"][0]
+        registry = f"{subject.settings.account}.dkr.ecr.{subject.settings.region}.amazonaws.com/"
+        require(
+            registry in found["repositoryUri"],
+            f"repository {name} has URI {found['repositoryUri']}",
+            "aws configure list",
+        )
+        seen.append(f"{name}: {_images(ecr, name)}")
+    return "; ".join(seen)
+
+
+def _images(ecr: Any, repository: str) -> str:
+    images = aws(ecr.describe_images, "", repositoryName=repository)["imageDetails"]
+    newest: dict[str, Any] = max(images, key=lambda image: image["imagePushedAt"], default={})
+    return f"{len(images)} images" + (f", latest {', '.join(newest.get('imageTags', ['untagged']))}" if images else "")
+
+
+def artifacts(subject: Subject) -> str:
+    return _folder(subject, "mlflow-artifacts/", "experiments")
+
+
+def pipelines(subject: Subject) -> str:
+    return _folder(subject, "kubeflow-pipeline-artifacts/", "runs")
+
+
+def _folder(subject: Subject, prefix: str, what: str) -> str:
+    name = subject.tenant.bucket
+    found = aws(subject.aws("s3").list_objects_v2, f"aws s3 ls s3://{name}/", Bucket=name, Prefix=prefix, Delimiter="/")
+    require(
+        found["KeyCount"] > 0,
+        f"s3://{name}/{prefix} is missing",
+        f"aws s3api put-object --bucket {name} --key {prefix}",
+    )
+    return f"s3://{name}/{prefix}: {len(found.get('CommonPrefixes', []))} {what}"
+
+
+def architecture(subject: Subject) -> str:
+    """The guide's summary, checked: encrypted, versioned and closed to the public."""
+    name, s3 = subject.tenant.bucket, subject.aws("s3")
+    cure = f"aws s3api put-bucket-encryption --bucket {name} --server-side-encryption-configuration '{_AES256}'"
+    rules = aws(s3.get_bucket_encryption, cure, Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    algorithm = rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
+    versioning = aws(s3.get_bucket_versioning, "", Bucket=name).get("Status", "off")
+    cure = f"aws s3api put-bucket-versioning --bucket {name} --versioning-configuration Status=Enabled"
+    require(versioning == "Enabled", f"versioning of {name} is {versioning}", cure)
+    cure = f"aws s3api put-public-access-block --bucket {name} --public-access-block-configuration {_CLOSED}"
+    block = aws(s3.get_public_access_block, cure, Bucket=name)["PublicAccessBlockConfiguration"]
+    opened = [key for key, value in block.items() if not value]
+    require(not opened, f"{name} is open to the public: {', '.join(opened)} off", cure)
+    return f"encrypted ({algorithm}), versioned, private"
+
+
+def data_flow(subject: Subject) -> str:
+    """Training writes to MLflow, MLflow's artifacts go to this tenant's bucket."""
+    search = "api/2.0/mlflow/experiments/search"
+    cure = f"kubectl logs -n {subject.namespace} deployment/mlflow-server"
+    try:
+        answer = proxied(subject, "mlflow-server:5000", search, method="POST", body={"max_results": 100})
+    except LabError as error:
+        require(False, f"MLflow of {subject.tenant.user} does not list experiments: {error.message}", cure)
+    experiments = answer.get("experiments", []) if isinstance(answer, dict) else []
+    require(bool(experiments), f"MLflow of {subject.tenant.user} has not even the Default experiment", cure)
+    root = f"s3://{subject.tenant.bucket}/mlflow-artifacts"
+    strays = [item["name"] for item in experiments if not item["artifact_location"].startswith(root)]
+    require(not strays, f"experiments that do not write to {root}: {', '.join(strays)}", cure)
+    return f"PostgreSQL <- MLflow ({len(experiments)} experiments) -> {root}"
+
+
+def _count(subject: Subject, prefix: str) -> int:
+    pages = subject.aws("s3").get_paginator("list_objects_v2").paginate(Bucket=subject.tenant.bucket, Prefix=prefix)
+    return sum(int(page["KeyCount"]) for page in pages)
+
+
+CHECKS = (
+    Check("ST01", "storage", "AWS account and S3 bucket", "AWS 계정 및 S3 버킷", bucket),
+    Check("ST02", "storage", "ECR repositories and images", "ECR 리포지토리 및 이미지", repositories, ("ST01",)),
+    Check("ST03", "storage", "MLflow artifacts", "MLflow 아티팩트", artifacts, ("ST01",)),
+    Check("ST04", "storage", "Pipeline artifacts", "Kubeflow Pipeline 아티팩트", pipelines, ("ST01",)),
+    Check("ST05", "storage", "Storage architecture", "스토리지 아키텍처 요약", architecture, ("ST01",)),
+    Check("ST06", "storage", "Data flow", "데이터 흐름", data_flow, ("ST01", "ST03")),
+)

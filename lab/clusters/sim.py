@@ -1,0 +1,91 @@
+"""The `sim` provider: kubesim as a background process. Needs Python on Linux and nothing else."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import ports, shell
+from lab.clusters.base import Capabilities, Finding, Image
+from lab.processes import Daemon
+from lab.settings import ROOT, Settings
+
+CAPABILITIES = Capabilities(
+    runs_images_as="processes",
+    builds_with_docker=False,
+    keeps_tenants_apart="RBAC, quota and IAM; not hostile code: pods are processes of this user",
+    host_address="127.0.0.1",
+    owned=True,
+)
+
+
+@dataclass(frozen=True)
+class Sim:
+    settings: Settings
+    name: str = "sim"
+    capabilities: Capabilities = CAPABILITIES
+
+    @property
+    def state(self) -> Path:
+        return self.settings.state / "cluster"
+
+    @property
+    def daemon(self) -> Daemon:
+        return Daemon("kubesim", self.settings.state)
+
+    def _kubesim(self, *arguments: str) -> list[str]:
+        split = 2 if arguments[0] == "image" else 1
+        return [sys.executable, "-m", "kubesim", *arguments[:split], "--state", str(self.state), *arguments[split:]]
+
+    def create(self) -> str | None:
+        if self.daemon.pid() is not None and self.running():
+            return "already running"
+        self.daemon.stop()
+        ports.require_free(self.settings.ports.api, "the Kubernetes API", "ports.api", "LAB_PORTS_API")
+        self.state.mkdir(parents=True, exist_ok=True)
+        webhook = f"http://127.0.0.1:{self.settings.ports.aws}/_awssim/eks/token-review"
+        options = ["--port", str(self.settings.ports.api), "--authentication-token-webhook-url", webhook]
+        self.daemon.start(self._kubesim("serve", *options), environ=ports.environment(ROOT))
+        self.daemon.wait(self.running)
+        return f"https://127.0.0.1:{self.settings.ports.api}"
+
+    def load_images(self, images: Sequence[Image]) -> str | None:
+        for image in images:
+            options = ["--tag", image.tag, "--file", str(image.dockerfile), str(image.context)]
+            shell.run(self._kubesim("image", "build", *options), environ=ports.environment(ROOT))
+        return f"{len(images)} images"
+
+    def kubeconfig(self) -> Path:
+        return self.state / "admin.kubeconfig"
+
+    def running(self) -> bool:
+        """Asks the port of the settings and checks the answer against the CA in the lab's folder: another cluster there is not ours."""
+        if not self.kubeconfig().exists():
+            return False
+        try:
+            trust = ssl.create_default_context(cafile=str(self.state / "pki" / "ca.crt"))
+            address = f"https://127.0.0.1:{self.settings.ports.api}/readyz"
+            with urllib.request.urlopen(address, timeout=2, context=trust) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError, ssl.SSLError):
+            return False
+
+    def stop(self) -> bool:
+        running = self.daemon.pid() is not None
+        shell.run(self._kubesim("stop"), environ=ports.environment(ROOT))
+        return self.daemon.stop() or running
+
+    def delete(self) -> None:
+        self.stop()
+        ports.remove_tree(self.state)
+
+    def diagnose(self) -> list[Finding]:
+        free = ports.is_free(self.settings.ports.api) or self.running()
+        cure = "end what listens there, or set LAB_PORTS_API"
+        seen = f"port {self.settings.ports.api} is {'free or ours' if free else 'taken by another program'}"
+        return [Finding(free, "Kubernetes API port", seen, "" if free else cure)]

@@ -1,0 +1,28 @@
+"""`invoke down`: stop what the lab started, and with --purge remove what it kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lab import ports
+from lab.world import World
+
+
+def down(world: World, *, purge: bool, say: Callable[[str], None]) -> None:
+    """Stops the cluster and the AWS stand-in; data stays for the next `up` unless `purge`."""
+    with world.locked():
+        stopped = [
+            name for name, stop in (("cluster", world.provider.stop), ("AWS stand-in", world.aws.stop)) if stop()
+        ]
+        if purge:
+            world.provider.delete()
+            world.aws.delete()
+            for part in ("users", "logs", "run"):
+                ports.remove_tree(world.settings.state / part)
+            for name in ("kubeconfig", "up.json"):
+                (world.settings.state / name).unlink(missing_ok=True)
+    say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+    if purge:
+        say(f"removed: clusters, data, users and logs in {world.settings.state}")
+    elif stopped:
+        say("data is kept; ./inv up brings the same lab back, ./inv down --purge removes it")

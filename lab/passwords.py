@@ -1,0 +1,28 @@
+"""Passwords of PostgreSQL and its databases: made once, kept in the cluster's Secrets and nowhere else."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64decode
+from collections.abc import Iterable
+
+from lab import tenants
+from lab.kube import Cluster
+
+NAMESPACE = "mlflow-system"
+
+
+def superuser(cluster: Cluster) -> None:
+    """Secret `postgres` with the superuser's password, unless it is there."""
+    if cluster.find("v1", "Secret", "postgres", NAMESPACE) is None:
+        cluster.apply(tenants.secret("postgres", NAMESPACE, {"POSTGRES_PASSWORD": secrets.token_urlsafe(24)}))
+
+
+def databases(cluster: Cluster, names: Iterable[str]) -> dict[str, str]:
+    """The password of every database named or known, also written to Secret `mlflow-databases`, which the Job of that name reads."""
+    found = cluster.find("v1", "Secret", "mlflow-databases", NAMESPACE) or {}
+    known = {name: b64decode(value).decode() for name, value in (found.get("data") or {}).items()}
+    wanted = {name: known.get(name) or secrets.token_urlsafe(24) for name in {*known, *names}}
+    if wanted != known:
+        cluster.apply(tenants.secret("mlflow-databases", NAMESPACE, wanted))
+    return wanted

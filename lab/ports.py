@@ -1,0 +1,47 @@
+"""Ports, folders and environments of the processes that the lab starts on this host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from lab.errors import LabError
+
+
+def is_free(port: int, address: str = "127.0.0.1") -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def require_free(port: int, service: str, key: str, variable: str) -> None:
+    """Raises LabError naming the port, what wanted it and how to move it."""
+    if not is_free(port):
+        raise LabError(
+            f"port {port} on 127.0.0.1, wanted by {service}, is taken by another program",
+            f"end that program (ss -ltnp 'sport = :{port}' names it), or change {key} in lab.yaml (or {variable}=...)",
+        )
+
+
+def environment(root: Path) -> dict[str, str]:
+    """This process's environment for a child, with the repository importable and without the AWS settings of the user's shell."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    return kept | {"PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder of the lab's; a file that another user owns is named."""
+    try:
+        shutil.rmtree(path, ignore_errors=False)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LabError(
+            f"cannot remove {error.filename or path}: {error.strerror}", f"remove it by hand: sudo rm -r {path}"
+        ) from None

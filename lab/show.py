@@ -1,0 +1,95 @@
+"""What tasks print: functions of results to the terminal. Nothing here asks the cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lab.clusters.base import Finding
+from lab.settings import Tenant
+from lab.status import Status, urls
+from lab.world import World
+
+if TYPE_CHECKING:
+    from lab.progress import Progress
+    from lab.serving import Prediction
+    from lab.training import TrainResult
+
+console = Console(highlight=False)
+
+
+def choice(world: World) -> None:
+    """One line: which providers, and why."""
+    console.print(
+        f"cluster: {world.provider.name} ({world.provider_why}); AWS: {world.aws.name} ({world.aws_why})", style="dim"
+    )
+
+
+def summary(world: World, people: Sequence[Tenant], done: Sequence[Progress]) -> None:
+    if not done:
+        console.print("the lab is up already; nothing to do")
+    lines = Table.grid(padding=(0, 2))
+    for name, url in urls(world.settings):
+        lines.add_row(f"  {name}", url)
+    lines.add_row("  tenants", ", ".join(tenant.user for tenant in people))
+    lines.add_row("  kubeconfig", str(world.kubeconfig))
+    console.print()
+    console.print(lines)
+    if world.aws.capabilities.shortcomings:
+        console.print(f"  note: {world.aws.capabilities.shortcomings}", style="yellow")
+    console.print("\nnext:")
+    for command, what in _NEXT:
+        console.print(f"  {command:<46}{what}")
+
+
+_NEXT = (
+    ("./inv train --n-estimators 200", "train and register a model"),
+    ("./inv predict --features 5.1,3.5,1.4,0.2", "ask the iris service"),
+    ("./inv verify", "the course's checks for every tenant"),
+    ('eval "$(./inv env --user 01)"', "a shell as tenant 01"),
+)
+
+
+def status(found: Status) -> None:
+    for name, kind, good in (("cluster", found.cluster, found.cluster_up), ("AWS", found.aws, found.aws_up)):
+        console.print(
+            Text(
+                f"{'✓' if good else '✗'} {name} ({kind}) {'answers' if good else 'is down: ./inv up'}",
+                "green" if good else "red",
+            )
+        )
+    if found.workloads:
+        console.print(f"  tenants started: {', '.join(found.tenants) or 'none'}")
+    ready = [workload for workload in found.workloads if not workload.missing]
+    if found.workloads:
+        console.print(f"  workloads ready: {len(ready)} of {len(found.workloads)}")
+    for workload in found.workloads:
+        if workload.missing:
+            console.print(f"  ✗ {workload.missing}", style="yellow")
+    for name, url in found.urls:
+        console.print(f"  {name:<18}{url}")
+
+
+def findings(found: Sequence[Finding]) -> None:
+    for finding in found:
+        console.print(
+            Text(f"{'✓' if finding.good else '✗'} {finding.subject:<22}{finding.seen}", "" if finding.good else "red")
+        )
+        if not finding.good and finding.cure:
+            console.print(f"    → {finding.cure}")
+
+
+def trained(result: TrainResult | None) -> None:
+    if result is None:
+        return
+    console.print_json(json.dumps(asdict(result)))
+
+
+def predicted(answer: Prediction, *, as_json: bool) -> None:
+    console.print_json(json.dumps(asdict(answer)))

@@ -1,0 +1,175 @@
+"""`invoke up`: the lab as a visible list of steps, each waiting only for those it needs.
+
+Every step may run again: it makes what is missing and leaves the rest. A second `up` finds the same fingerprint and a lab that answers, and ends
+there (`fresh`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from lab import fresh, manifests, passwords, tenants, users
+from lab.apply import apply, each, rerun, until_ready
+from lab.aws import resources
+from lab.aws.base import Keys
+from lab.clusters.base import IMAGES
+from lab.errors import LabError
+from lab.kube import Object
+from lab.manifests import K8S
+from lab.progress import Progress, Step, Steps
+from lab.settings import Tenant
+from lab.world import World
+
+NEEDED_DISK = 1_500_000_000  # bytes: images, databases and artifacts of a class
+
+
+def up(world: World, people: Sequence[Tenant], console: Console) -> list[Progress]:
+    """Bring up what is missing; returns how the steps went, nothing where all of it was there."""
+    with world.locked():
+        if fresh.is_up(world, people):
+            return []
+        _require_disk(world)
+        steps = Steps(console)
+        done = steps.run(Up(world, tuple(people), steps).plan())
+        fresh.remember(world, people)
+        return done
+
+
+def _require_disk(world: World) -> None:
+    free = shutil.disk_usage(world.settings.state).free
+    if free < NEEDED_DISK:
+        raise LabError(
+            f"{free / 1e9:.1f} GB free on the disk of {world.settings.state}, the lab needs {NEEDED_DISK / 1e9:.1f} GB",
+            "free some, or set LAB_STATE to a folder on another disk",
+        )
+
+
+@dataclass(frozen=True)
+class Up:
+    world: World
+    people: tuple[Tenant, ...]
+    steps: Steps
+
+    def plan(self) -> list[Step]:
+        return [
+            Step("cluster", f"Kubernetes ({self.world.provider.name})", self.cluster),
+            Step("images", "images", self.images, after=("cluster",)),
+            Step("aws", f"AWS ({self.world.aws.name})", self.world.aws.start, after=("cluster",)),
+            Step("base", "namespaces and storage", self.base, after=("cluster",)),
+            Step("kubeflow", "Kubeflow-lite", self.kubeflow, after=("base", "images")),
+            Step("postgres", "PostgreSQL", self.postgres, after=("base", "images")),
+            Step("accounts", "buckets, repositories, IAM users", self.accounts, after=("aws",)),
+            Step("certificates", "tenants' kubeconfigs", self.certificates, after=("base",)),
+            Step("databases", "databases", self.databases, after=("postgres",)),
+            Step("profiles", f"{len(self.people)} tenants", self.profiles, after=("kubeflow",)),
+            Step("shared", "shared MLflow and serving", self.shared, after=("databases", "accounts", "images")),
+            Step("mlflow", "tenants' MLflow servers", self.mlflow, after=("databases", "accounts", "profiles")),
+        ]
+
+    def cluster(self) -> str | None:
+        note = self.world.provider.create()
+        users.write_private(self.world.kubeconfig, self.world.provider.kubeconfig().read_text())
+        self.world.cluster.request("GET", "/version")
+        return note
+
+    def images(self) -> str | None:
+        return self.world.provider.load_images(IMAGES)
+
+    def base(self) -> None:
+        settings = self.world.settings
+        where = {"AWS_ADDRESS": self.world.provider.capabilities.host_address, "AWS_PORT": str(settings.ports.aws)}
+        objects = manifests.read(K8S / "01-namespaces.yaml") + manifests.read(K8S / "system.yaml", where)
+        objects += [item for item in manifests.read(K8S / "postgres.yaml") if item["kind"] == "Namespace"]
+        apply(self.world.cluster, objects + manifests.read(K8S / "02-storage.yaml"))
+        passwords.superuser(self.world.cluster)
+
+    def kubeflow(self) -> None:
+        objects = manifests.with_ports(manifests.read(K8S / "kubeflow"), self.world.settings)
+        definitions = [item for item in objects if item["kind"] == "CustomResourceDefinition"]
+        self._apply_and_wait(definitions)
+        self._apply_and_wait([item for item in objects if item not in definitions])
+
+    def postgres(self) -> None:
+        objects = [item for item in manifests.read(K8S / "postgres.yaml") if item["kind"] != "Job"]
+        self._apply_and_wait(objects)
+
+    def databases(self) -> str:
+        names = ["mlflow_shared", *(tenants.database(tenant) for tenant in self.people)]
+        passwords.databases(self.world.cluster, names)
+        job = next(item for item in manifests.read(K8S / "postgres.yaml") if item["kind"] == "Job")
+        rerun(self.world.cluster, job)
+        until_ready(self.world.cluster, [job], cancelled=self.steps.cancelled)
+        return f"{len(names)} databases"
+
+    def accounts(self) -> None:
+        def provide(tenant: Tenant) -> None:
+            known = users.read_keys(self.world.settings, tenant.user)
+            keys = resources.provide_tenant(self.world.root, self.world.settings, tenant, known)
+            users.write_keys(self.world.settings, tenant.user, keys)
+
+        known = users.read_keys(self.world.settings, resources.SHARED_USER)
+        keys = resources.provide_shared(self.world.root, self.world.settings, known)
+        users.write_keys(self.world.settings, resources.SHARED_USER, keys)
+        each(provide, self.people, width=4)
+
+    def certificates(self) -> None:
+        each(
+            lambda tenant: users.provide_kubeconfig(
+                self.world.cluster, self.world.settings, tenant, tenants.groups(tenant)
+            ),
+            self.people,
+            width=4,
+        )
+
+    def profiles(self) -> None:
+        self._apply_and_wait([tenants.profile(tenant) for tenant in self.people])
+
+    def mlflow(self) -> str:
+        known = passwords.databases(self.world.cluster, ())
+        servers: list[Object] = []
+
+        def provide(tenant: Tenant) -> None:
+            objects = tenants.pod_defaults(self.world.settings, tenant)
+            objects.append(tenants.aws_secret(tenant.namespace, self._keys(tenant.user)))
+            name = tenants.database(tenant)
+            objects.append(tenants.database_secret(tenant.namespace, name, known[name]))
+            servers.extend(apply(self.world.cluster, objects + tenants.mlflow(self.world.settings, tenant)))
+
+        each(provide, self.people, width=4)
+        until_ready(self.world.cluster, _waited(servers), cancelled=self.steps.cancelled)
+        return f"{len(self.people)} servers"
+
+    def shared(self) -> None:
+        known = passwords.databases(self.world.cluster, ())
+        keys = self._keys(resources.SHARED_USER)
+        secrets = [tenants.aws_secret(namespace, keys) for namespace in ("mlops-training", "mlops-serving")]
+        secrets.append(tenants.database_secret("mlops-training", "mlflow_shared", known["mlflow_shared"]))
+        apply(
+            self.world.cluster,
+            secrets + manifests.with_ports(manifests.read(K8S / "05-serving.yaml"), self.world.settings),
+        )
+        self._apply_and_wait(manifests.with_ports(manifests.read(K8S / "03-mlflow.yaml"), self.world.settings))
+
+    def _keys(self, user: str) -> Keys:
+        keys = users.read_keys(self.world.settings, user)
+        if keys is None:
+            raise LabError(
+                f"the AWS keys of {user} are gone from {self.world.settings.state / 'users' / user}", "./inv up"
+            )
+        return keys
+
+    def _apply_and_wait(self, objects: Sequence[Object]) -> None:
+        until_ready(self.world.cluster, _waited(apply(self.world.cluster, objects)), cancelled=self.steps.cancelled)
+
+
+def _waited(objects: Sequence[Object]) -> list[Object]:
+    """What `until_ready` looks at: the kinds that become ready by somebody's work."""
+    return [
+        item
+        for item in objects
+        if item["kind"] in ("CustomResourceDefinition", "Deployment", "StatefulSet", "Job", "Profile")
+    ]

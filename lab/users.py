@@ -1,0 +1,157 @@
+"""A tenant's own credentials: an x509 kubeconfig through the cluster's certificate API, AWS keys, and the environment that uses both.
+
+Everything lies in `.lab/users/userNN/`, readable by this user only. ~/.kube and ~/.aws are never touched.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import secrets
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from lab.aws.base import Keys
+from lab.errors import ClusterError, LabError
+from lab.kube import Cluster, Object
+from lab.settings import Settings, Tenant
+
+
+def folder(settings: Settings, tenant: Tenant) -> Path:
+    return settings.state / "users" / tenant.user
+
+
+def kubeconfig_path(settings: Settings, tenant: Tenant) -> Path:
+    return folder(settings, tenant) / "kubeconfig"
+
+
+def write_private(path: Path, text: str) -> None:
+    """Written whole or not at all, mode 0600 from the first byte."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def provide_kubeconfig(cluster: Cluster, settings: Settings, tenant: Tenant, groups: Sequence[str]) -> None:
+    """Write the tenant's kubeconfig unless there is one for this cluster that is good for another week."""
+    path = kubeconfig_path(settings, tenant)
+    admin = yaml.safe_load(cluster.kubeconfig.read_text())
+    server = admin["clusters"][0]["cluster"]
+    if _still_good(path, server):
+        return
+    key, certificate = _sign(cluster, tenant.email, groups)
+    name, context = "mlops-lab", {"cluster": "mlops-lab", "user": tenant.user, "namespace": tenant.namespace}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": server}],
+        "contexts": [{"name": f"{tenant.user}@{name}", "context": context}],
+        "current-context": f"{tenant.user}@{name}",
+        "users": [{"name": tenant.user, "user": {"client-certificate-data": certificate, "client-key-data": key}}],
+    }
+    write_private(path, yaml.safe_dump(config, sort_keys=False))
+
+
+def _still_good(path: Path, server: Object) -> bool:
+    from cryptography import x509
+
+    try:
+        config = yaml.safe_load(path.read_text())
+        certificate = x509.load_pem_x509_certificate(b64decode(config["users"][0]["user"]["client-certificate-data"]))
+    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
+        return False
+    return bool(
+        config["clusters"][0]["cluster"] == server
+        and certificate.not_valid_after_utc > datetime.now(UTC) + timedelta(days=7)
+    )
+
+
+def _sign(cluster: Cluster, user: str, groups: Sequence[str]) -> tuple[str, str]:
+    """A new key and its certificate (base64 of PEM each), signed by the cluster through a CertificateSigningRequest."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [x509.NameAttribute(x509.NameOID.COMMON_NAME, user)]
+        + [x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, group) for group in groups]
+    )
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    certificate = _approved(cluster, user, request.public_bytes(serialization.Encoding.PEM))
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return b64encode(pem).decode(), certificate
+
+
+def _approved(cluster: Cluster, user: str, request: bytes) -> str:
+    api, kind = "certificates.k8s.io/v1", "CertificateSigningRequest"
+    name = f"{user.partition('@')[0]}-{secrets.token_hex(4)}"
+    spec = {
+        "request": b64encode(request).decode(),
+        "signerName": "kubernetes.io/kube-apiserver-client",
+        "usages": ["client auth"],
+    }
+    made = cluster.create({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    condition = {"type": "Approved", "status": "True", "reason": "LabTenant", "message": "approved by invoke up"}
+    made["status"] = {"conditions": [condition]}
+    cluster.request("PUT", cluster.kind(api, kind).path(name=name, subresource="approval"), made)
+    deadline = time.monotonic() + 15
+    try:
+        while time.monotonic() < deadline:
+            found = cluster.get(api, kind, name)
+            if certificate := found.get("status", {}).get("certificate"):
+                return str(certificate)
+            time.sleep(0.05)
+    finally:
+        cluster.delete(api, kind, name)
+    raise ClusterError(
+        f"the cluster did not sign the certificate of {user} within 15 s", "does it have a signer? ./inv doctor"
+    )
+
+
+def write_keys(settings: Settings, user: str, keys: Keys) -> None:
+    """AWS keys of an IAM user, in the format the AWS tools read; region and endpoint stand beside them."""
+    endpoint = f"http://127.0.0.1:{settings.ports.aws}"
+    text = (
+        f"[default]\naws_access_key_id = {keys.access_key_id}\naws_secret_access_key = {keys.secret}\n"
+        f"region = {settings.region}\nendpoint_url = {endpoint}\n"
+    )
+    write_private(settings.state / "users" / user / "aws.ini", text)
+
+
+def read_keys(settings: Settings, user: str) -> Keys | None:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string((settings.state / "users" / user / "aws.ini").read_text())
+        return Keys(parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"])
+    except (OSError, KeyError, configparser.Error):
+        return None
+
+
+def environment(settings: Settings, tenant: Tenant) -> dict[str, str]:
+    """What a student's shell has: the course's variables, and clients pointed at the lab by this user's own files."""
+    keys = read_keys(settings, tenant.user)
+    if keys is None or not kubeconfig_path(settings, tenant).exists():
+        raise LabError(f"tenant {tenant.user} has not been started", f"./inv up --tenants {tenant.num}")
+    ini = str(folder(settings, tenant) / "aws.ini")
+    return {
+        "USER_NUM": tenant.num,
+        "NAMESPACE": tenant.namespace,
+        "S3_BUCKET": tenant.bucket,
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{settings.ports.aws}",
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret,
+        "AWS_CONFIG_FILE": ini,
+        "AWS_SHARED_CREDENTIALS_FILE": ini,
+        "KUBECONFIG": str(kubeconfig_path(settings, tenant)),
+        "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{settings.ports.aws}",
+    }

@@ -1,0 +1,86 @@
+"""Everything a task works with: the settings, the chosen providers, and the cluster as its administrator. And the lock that `up` and `down` hold."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lab import aws as aws_providers
+from lab import clusters, settings, users
+from lab.aws.base import Provider as AwsProvider
+from lab.aws.clients import Clients
+from lab.clusters.base import Provider as ClusterProvider
+from lab.errors import Busy, LabError
+from lab.kube import Cluster
+from lab.settings import Settings, Tenant
+
+
+@dataclass(frozen=True)
+class World:
+    settings: Settings
+    provider: ClusterProvider
+    provider_why: str
+    aws: AwsProvider
+    aws_why: str
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, where users and tools find it."""
+        return self.settings.state / "kubeconfig"
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The cluster as its administrator."""
+        if not self.kubeconfig.exists():
+            raise LabError("the lab is not up: there is no .lab/kubeconfig", "./inv up")
+        return Cluster(self.kubeconfig)
+
+    @cached_property
+    def root(self) -> Clients:
+        """AWS as its administrator."""
+        return Clients(self.aws, self.aws.root(), self.settings.region)
+
+    def cluster_as(self, tenant: Tenant) -> Cluster:
+        path = users.kubeconfig_path(self.settings, tenant)
+        if not path.exists():
+            raise LabError(f"tenant {tenant.user} has not been started", f"./inv up --tenants {tenant.num}")
+        return Cluster(path)
+
+    def aws_as(self, tenant: Tenant) -> Clients:
+        keys = users.read_keys(self.settings, tenant.user)
+        if keys is None:
+            raise LabError(f"tenant {tenant.user} has no AWS keys", f"./inv up --tenants {tenant.num}")
+        return Clients(self.aws, keys, self.settings.region)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one `up` or `down` at a time; the kernel lets go of the lock when the process ends, however it ends."""
+        self.settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.settings.state / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                raise Busy(
+                    f"this lab is being changed by {holder}", "wait until it is done, then run this again"
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()}")
+            file.flush()
+            yield
+            file.truncate(0)
+
+
+def load(*, cluster: str = "", aws: str = "") -> World:
+    """From lab.yaml, the environment and the options of a task, which come first."""
+    chosen = {key: value for key, value in (("LAB_CLUSTER", cluster), ("LAB_AWS", aws)) if value}
+    loaded = settings.load(environ={**os.environ, **chosen})
+    provider, why = clusters.detect(loaded)
+    stand_in, aws_why = aws_providers.detect(loaded)
+    return World(loaded, provider, why, stand_in, aws_why)
