@@ -1,0 +1,384 @@
+"""The node's side of the shims: start them, start containers in them, hear of every exit.
+
+A runtime belongs to one state directory. It finds the shims that an earlier server left, so that containers are adopted; a shim that dies is
+noticed by its closed connection, its containers are reported as lost (exit code 137) and the next start makes a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubesim
+from kubesim.node import logs, shim
+from kubesim.node.images import Image
+from kubesim.node.launch import Launch
+
+PLAIN = "plain"
+_START_SECONDS = 60.0
+_LINE = 64 * 1024 * 1024
+
+
+class RuntimeFailure(Exception):
+    """The runtime could not do what it was asked; the message is what a pod's status shows."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container ended. `lost` says that nobody saw it: its shim was killed."""
+
+    id: str
+    code: int
+    signal: int
+    finished_at: str
+    lost: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container that an earlier server started."""
+
+    id: str
+    pid: int
+    started_at: str
+    labels: Mapping[str, str]
+    shim: str
+    exit: Exit | None
+
+
+def shim_key(image: Image) -> str:
+    """Images with the same preload list and ENV share a fork server."""
+    if not image.preload:
+        return PLAIN
+    text = json.dumps([image.preload, sorted(image.env.items())])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Connection:
+    """Requests to one shim, answered in order."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self.lock = asyncio.Lock()
+
+    async def ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises RuntimeFailure where the shim refuses, ConnectionError where it is gone."""
+        async with self.lock:
+            self.writer.write(json.dumps(body).encode() + b"\n")
+            await self.writer.drain()
+            answer = await self.read()
+        if "error" in answer:
+            raise RuntimeFailure(answer["error"])
+        return answer
+
+    async def read(self) -> dict[str, Any]:
+        line = await self.reader.readline()
+        if not line:
+            raise ConnectionResetError("the shim has ended")
+        return dict(json.loads(line))
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def unix_socket(folder: Path, name: str) -> socket.socket:
+    """A connected socket; the path may be longer than a unix address allows."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    handle = -1
+    try:
+        handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+        connection.connect(f"/proc/self/fd/{handle}/{name}")
+    except OSError:
+        connection.close()
+        raise
+    finally:
+        if handle >= 0:
+            os.close(handle)
+    connection.setblocking(False)
+    return connection
+
+
+async def connect(folder: Path, name: str = "shim.sock") -> Connection:
+    reader, writer = await asyncio.open_unix_connection(sock=unix_socket(folder, name), limit=_LINE)
+    return Connection(reader, writer)
+
+
+def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log: Path) -> int:
+    """A process of its own session that outlives this one; its pid."""
+    root = str(Path(kubesim.__file__).resolve().parents[1])
+    variables = {**env, "PYTHONPATH": root, "KUBESIM_IMPORT_ROOT": "" if "site-packages" in root else root}
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    argv = [sys.executable, "-P", "-m", module, *arguments]
+    return os.posix_spawn(sys.executable, argv, variables, file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE], setsigmask=[])
+
+
+def base_environment() -> dict[str, str]:
+    """What every program on the node starts with; nothing of the user's own environment leaks in."""
+    path = [os.path.dirname(sys.executable), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    return {"PATH": os.pathsep.join(path), "LANG": "C.UTF-8"}
+
+
+class Runtime:
+    """Containers by id. `on_exit` is called, on the event loop, once for each container that ends."""
+
+    def __init__(self, folder: Path, on_exit: Callable[[Exit], None]) -> None:
+        self.folder, self.on_exit = folder, on_exit
+        self.connections: dict[str, Connection] = {}
+        self.starting: dict[str, asyncio.Lock] = {}
+        self.owners: dict[str, str] = {}
+        self.ended: dict[str, Exit] = {}
+        self.watchers: set[asyncio.Task[None]] = set()
+        self.spawned: set[int] = set()
+
+    async def start(self) -> list[Found]:
+        """Connect to the shims that live; the containers that are known, with how they ended where they did."""
+        (self.folder / "shims").mkdir(parents=True, exist_ok=True)
+        for place in sorted((self.folder / "shims").iterdir()):
+            with contextlib.suppress(OSError):
+                await self._watch(place.name, await connect(place), await connect(place))
+        return [found for found in map(self._found, sorted((self.folder / "containers").glob("*/state.json"))) if found]
+
+    async def stop(self) -> None:
+        """Let go of the shims; they and their containers go on."""
+        for task in self.watchers:
+            task.cancel()
+        await asyncio.gather(*self.watchers, return_exceptions=True)
+        for connection in self.connections.values():
+            connection.close()
+        self.connections.clear()
+
+    def _found(self, state: Path) -> Found | None:
+        try:
+            body = json.loads(state.read_text())
+        except (OSError, ValueError):
+            return None
+        key = self.owners.get(body["id"], "")
+        exit = self.ended.get(body["id"]) or (None if key else self._post_mortem(body, state.parent))
+        return Found(body["id"], body["pid"], body["startedAt"], body["labels"], key, exit)
+
+    def _post_mortem(self, body: Mapping[str, Any], folder: Path) -> Exit:
+        """How a container without a shim ended: as recorded, else it died with its shim."""
+        try:
+            return _exit(body["id"], json.loads((folder / "exit.json").read_text()))
+        except (OSError, ValueError):
+            self._sweep(body["id"], body["pid"])
+            return Exit(body["id"], code=137, signal=9, finished_at=logs.now(), lost=True)
+
+    @staticmethod
+    def _sweep(id: str, pid: int) -> None:
+        for member in shim.members(pid, container=id):
+            if member != pid or shim.start_ticks(pid) == 0:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(member, signal.SIGKILL)
+
+    # Shims
+
+    async def warm(self, image: Image) -> None:
+        """Have the image's fork server ready, ahead of need."""
+        await self._shim(shim_key(image), image)
+
+    async def _shim(self, key: str, image: Image | None) -> Connection:
+        async with self.starting.setdefault(key, asyncio.Lock()):
+            if key not in self.connections:
+                await self._start_shim(key, image)
+            return self.connections[key]
+
+    async def _start_shim(self, key: str, image: Image | None) -> None:
+        place = self.folder / "shims" / key
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        preload = list(image.preload) if image and key != PLAIN else []
+        env = base_environment() | (image.env if image and preload else {})
+        arguments = [str(place), *(["--preload", *preload] if preload else [])]
+        pid = spawn("kubesim.node.shim", arguments, env=env, log=place / "log")
+        self.spawned.add(pid)
+        deadline = asyncio.get_running_loop().time() + _START_SECONDS
+        while True:
+            try:
+                asking, watching = await connect(place), await connect(place)
+                break
+            except OSError as error:
+                if asyncio.get_running_loop().time() > deadline or self._has_ended(pid):
+                    raise RuntimeFailure(f"the shim does not start, see {place / 'log'}") from error
+                await asyncio.sleep(0.01)
+        await self._watch(key, asking, watching)
+
+    def _has_ended(self, pid: int) -> bool:
+        """Reap a shim that this process started; True where it is gone."""
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            ended = True
+        if ended:
+            self.spawned.discard(pid)
+        return ended
+
+    async def _watch(self, key: str, asking: Connection, watching: Connection) -> None:
+        listed = await watching.ask({"op": "watch"})
+        self.connections[key] = asking
+        for body in listed["containers"]:
+            self.owners[body["id"]] = key
+            if body["exit"]:
+                self.ended[body["id"]] = _exit(body["id"], body["exit"])
+        task = asyncio.create_task(self._listen(key, watching))
+        self.watchers.add(task)
+        task.add_done_callback(self.watchers.discard)
+
+    async def _listen(self, key: str, watching: Connection) -> None:
+        try:
+            while True:
+                body = await watching.read()
+                if "ended" in body:
+                    self._tell(_exit(body["ended"]["id"], body["ended"]["exit"]))
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self._lost(key)
+        finally:
+            watching.close()
+
+    def _tell(self, exit: Exit) -> None:
+        if exit.id not in self.ended:
+            self.ended[exit.id] = exit
+            self.on_exit(exit)
+
+    def _lost(self, key: str) -> None:
+        connection = self.connections.pop(key, None)
+        if connection is not None:
+            connection.close()
+        for pid in list(self.spawned):
+            self._has_ended(pid)
+        for id in [id for id, owner in self.owners.items() if owner == key and id not in self.ended]:
+            try:
+                body = json.loads((self.folder / "containers" / id / "state.json").read_text())
+            except (OSError, ValueError):
+                body = {"id": id, "pid": 0}
+            self._tell(self._post_mortem(body, self.folder / "containers" / id))
+
+    # Containers
+
+    async def run(self, launch: Launch, image: Image) -> str:
+        """Start a container; when it started. Raises RuntimeFailure with what the program's absence looks like in Kubernetes."""
+        key = shim_key(image)
+        self.owners[launch.id] = key
+        for attempt in (1, 2):
+            connection = await self._shim(key, image)
+            try:
+                answer = await connection.ask({"op": "start", "launch": launch.to_json()})
+            except ConnectionError as error:
+                self._lost(key)
+                self.ended.pop(launch.id, None)
+                if attempt == 2:
+                    raise RuntimeFailure(f"the shim died while the container started: {error}") from error
+                continue
+            if "failed" in answer:
+                raise RuntimeFailure(answer["failed"])
+            return str(answer["startedAt"])
+        raise AssertionError("unreachable")
+
+    def _connection(self, id: str) -> Connection:
+        connection = self.connections.get(self.owners.get(id, ""))
+        if connection is None or id in self.ended:
+            raise RuntimeFailure("container is not running")
+        return connection
+
+    async def signal(self, id: str, number: int, *, everyone: bool = False) -> None:
+        """Signal a container's first process, or all its processes; nothing happens where it has ended."""
+        with contextlib.suppress(RuntimeFailure, ConnectionError):
+            await self._connection(id).ask({"op": "signal", "id": id, "signal": number, "all": everyone})
+
+    async def resize(self, id: str, *, rows: int, columns: int) -> None:
+        with contextlib.suppress(RuntimeFailure, ConnectionError):
+            await self._connection(id).ask({"op": "resize", "id": id, "rows": rows, "columns": columns})
+
+    async def forget(self, id: str) -> None:
+        """Drop the records of a container that has ended."""
+        key = self.owners.pop(id, "")
+        self.ended.pop(id, None)
+        if connection := self.connections.get(key):
+            with contextlib.suppress(RuntimeFailure, ConnectionError):
+                await connection.ask({"op": "forget", "id": id})
+
+    async def exec(self, id: str, argv: Sequence[str], *, handles: Sequence[int], tty: bool = False) -> Process:
+        """A process beside the container's; `handles` are its standard streams (one, the terminal, with tty) and are closed here."""
+        return await self._with_handles({"op": "exec", "id": id, "argv": list(argv), "tty": tty}, id, handles)
+
+    async def attach(self, id: str, *, handles: Sequence[int]) -> Process:
+        """Copy a container's output to handles[0] and [1], and handles[2], if given, to its input."""
+        return await self._with_handles({"op": "attach", "id": id}, id, handles)
+
+    async def _with_handles(self, body: Mapping[str, Any], id: str, handles: Sequence[int]) -> Process:
+        try:
+            self._connection(id)
+            sock = unix_socket(self.folder / "shims" / self.owners[id], "shim.sock")
+            socket.send_fds(sock, [json.dumps(body).encode() + b"\n"], list(handles))
+        except OSError as error:
+            raise RuntimeFailure("container is not running") from error
+        finally:
+            for handle in handles:
+                os.close(handle)
+        reader, writer = await asyncio.open_unix_connection(sock=sock)
+        process = Process(Connection(reader, writer))
+        await process.begin()
+        return process
+
+
+class Process:
+    """What an exec started. Closing it leaves the process alone; `kill` ends it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def begin(self) -> None:
+        try:
+            answer = await self.connection.read()
+        except ConnectionError as error:
+            raise RuntimeFailure("container is not running") from error
+        if message := answer.get("failed") or answer.get("error"):
+            self.connection.close()
+            raise RuntimeFailure(message)
+
+    async def wait(self) -> int:
+        """Its exit code; 137 where the shim died with it."""
+        try:
+            while True:
+                answer = await self.connection.read()
+                if "exit" in answer:
+                    return int(answer["exit"])
+        except ConnectionError:
+            return 137
+
+    def kill(self) -> None:
+        self.connection.writer.write(b'{"op": "kill"}\n')
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def _exit(id: str, body: Mapping[str, Any]) -> Exit:
+    return Exit(id, code=body["code"], signal=body["signal"], finished_at=body["finishedAt"])
+
+
+async def end_all(state: Path) -> None:
+    """End every shim, with its containers, and the proxy of a state directory; also without a server."""
+    folder = Path(state) / "node"
+    places = [(place, "shim.sock") for place in (folder / "shims").glob("*")] + [(folder / "proxy", "proxy.sock")]
+    for place, name in places:
+        with contextlib.suppress(OSError, RuntimeFailure):
+            connection = await connect(place, name)
+            await connection.ask({"op": "shutdown"})
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    await connection.read()
+            connection.close()
