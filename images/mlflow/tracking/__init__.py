@@ -1,0 +1,1 @@
+"""MLflow's tracking server as this lab runs it, and the databases it needs."""
