@@ -1,0 +1,113 @@
+"""The runner's order, skipping and exit; reports of its results."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+from lab import checks
+from lab.aws.base import Keys
+from lab.aws.clients import Clients
+from lab.aws.standin import StandIn
+from lab.checks.base import Check, Failed, Result, Subject
+from lab.checks.runner import on_one, run
+from lab.kube import Cluster
+from lab.reports import data, guide, text
+from lab.settings import ROOT, load
+
+
+def subject(number: str) -> Subject:
+    """A subject whose cluster is never asked."""
+    settings = load()
+    clients = Clients(StandIn(settings), Keys("AKIA", "secret"), settings.region)
+    return Subject(settings, settings.one(number), settings.one("20"), Cluster(ROOT / "absent"), clients)
+
+
+def fails(_: Subject) -> str:
+    raise Failed("it is broken", "mend it")
+
+
+def good(code: str, *requires: str) -> Check:
+    return Check(code, "kubeflow", code, code, lambda s: f"{s.tenant.user} has it", requires)
+
+
+BROKEN = Check("B", "kubeflow", "Broken", "고장", fails)
+CHAIN = (good("A"), BROKEN, good("C", "B"), good("D", "C"), good("E", "A"))
+
+
+def test_a_check_behind_a_failed_one_is_skipped_with_the_root_cause() -> None:
+    results = list(on_one(subject("01"), CHAIN))
+    assert [(r.code, r.state, r.cause) for r in results] == [
+        ("A", "pass", ""),
+        ("B", "fail", ""),
+        ("C", "skip", "B"),
+        ("D", "skip", "B"),
+        ("E", "pass", ""),
+    ]
+    assert results[1].message == "it is broken"
+    assert results[1].hint == "mend it"
+
+
+def test_a_requirement_of_another_part_does_not_hold_back() -> None:
+    assert [r.state for r in on_one(subject("01"), [good("X", "Z")])] == ["pass"]
+
+
+def test_results_come_in_the_order_of_tenants_and_checks() -> None:
+    seen: list[Result] = []
+    results = run([subject("02"), subject("01")], [good("A"), BROKEN], done=seen.append)
+    assert [(r.tenant, r.code) for r in results] == [("user02", "A"), ("user02", "B"), ("user01", "A"), ("user01", "B")]
+    assert sorted(seen, key=str) == sorted(results, key=str)
+
+
+def test_the_registry_is_the_courses() -> None:
+    codes = [check.code for check in checks.REGISTRY]
+    assert codes == [f"KF{n:02}" for n in range(1, 11)] + [f"ML{n:02}" for n in range(1, 8)] + [
+        f"ST{n:02}" for n in range(1, 7)
+    ]
+    for position, check in enumerate(checks.REGISTRY):
+        assert set(check.requires) <= set(codes[:position]), f"{check.code} requires a later check"
+        assert check.title
+        assert check.title_ko
+
+
+def test_the_terminal_report_names_failures_with_their_cure() -> None:
+    results = run([subject("01"), subject("02")], CHAIN)
+    shown = text.render(results)
+    assert "user01  ✗ 2/5" in shown
+    assert shown.count("✗ B Broken: it is broken\n    → mend it") == 2
+    assert shown.endswith("4 of 10 checks passed, 2 failed, 4 skipped (2 tenants)")
+
+
+def test_the_guides_summary_block_word_for_word() -> None:
+    passed = [Result("user01", f"KF{n:02}", "kubeflow", "t", "제목", "pass", "seen") for n in range(1, 11)]
+    block = "\n".join(
+        [
+            "=" * 60,
+            "검증 결과 요약",
+            "=" * 60,
+            "",
+            "  ✅ 통과: 10",
+            "  ❌ 실패: 0",
+            "  ⚠️  경고: 0",
+            "  📊 총점: 10/10",
+            "",
+            "🎉 모든 검증을 완벽하게 통과했습니다!",
+        ]
+    )
+    assert block in guide.render(passed)
+    failed = [*passed[:9], Result("user01", "KF10", "kubeflow", "t", "제목", "fail", "it is broken", "mend it")]
+    shown = guide.render(failed)
+    assert "  ✅ 통과: 9\n  ❌ 실패: 1\n" in shown
+    assert "강사에게 문의하세요" in shown
+    assert "🎉" not in shown
+
+
+def test_data_formats() -> None:
+    results = run([subject("01")], CHAIN)
+    read = json.loads(data.as_json(results))
+    assert read["summary"] == {"pass": 2, "fail": 1, "skip": 2}
+    assert [r["code"] for r in read["results"]] == ["A", "B", "C", "D", "E"]
+    suite = ElementTree.fromstring(data.as_junit(results)).find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("5", "1", "2")
+    assert [case.get("name") for case in suite.iter("testcase") if case.find("failure") is not None] == ["B Broken"]
