@@ -14,13 +14,17 @@ from collections.abc import Callable
 
 from kubesim.admission import accounts
 from kubesim.admission.accounts import ServiceAccount
+from kubesim.admission.escalation import RoleEscalation
+from kubesim.admission.ingress import DefaultIngressClass
 from kubesim.admission.lifecycle import NamespaceLifecycle
 from kubesim.admission.limits import LimitRanger
 from kubesim.admission.priority import Priority
 from kubesim.admission.request import AdmissionRequest, Plugin
 from kubesim.admission.resourcequota import ResourceQuota
+from kubesim.admission.signing import CertificateRequests
 from kubesim.admission.storage import DefaultStorageClass, StorageObjectInUseProtection
 from kubesim.admission.tolerations import DefaultTolerationSeconds
+from kubesim.admission.webhooks.dispatch import Webhooks
 from kubesim.auth.rbac import Authorizer
 from kubesim.auth.reader import Reader
 from kubesim.resources import Object, Resource
@@ -37,8 +41,8 @@ class Chain:
     """Holds the plug-ins and what they remember between requests."""
 
     def __init__(self, authorizer: Authorizer, *, defaults: Defaults = _unchanged) -> None:
-        self._authorizer = authorizer
         self._defaults = defaults
+        self._webhooks = Webhooks()
         self.plugins: tuple[Plugin, ...] = (
             NamespaceLifecycle(),
             LimitRanger(),
@@ -46,20 +50,38 @@ class Chain:
             Priority(),
             DefaultTolerationSeconds(),
             StorageObjectInUseProtection(),
+            CertificateRequests(authorizer),
+            DefaultIngressClass(),
             DefaultStorageClass(),
+            RoleEscalation(authorizer),
             ResourceQuota(),  # last, as in Kubernetes: nobody is refused for a quota who would have been refused anyway
         )
 
     async def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
         """Change `request.obj` as plug-ins and webhooks want it. Raises ApiError."""
         await accounts.patience(request, reader)
-        for plugin in self.plugins:
-            plugin.mutate(request, reader)
+        self._mutate(request, reader)
+        await self._webhooks.mutate(request, reader, lambda changed: self._settle(changed, reader))
 
     async def validate_webhooks(self, request: AdmissionRequest, reader: Reader) -> None:
         """Ask the validating webhooks. Raises ApiError."""
+        await self._webhooks.validate(request, reader)
 
     def validate_final(self, request: AdmissionRequest, reader: Reader) -> None:
         """The plug-ins' last word. Raises ApiError; awaits nothing, so that what was checked is what is written."""
         for plugin in self.plugins:
             plugin.validate(request, reader)
+
+    async def close(self) -> None:
+        """Close the connections to webhooks."""
+        await self._webhooks.close()
+
+    def _settle(self, request: AdmissionRequest, reader: Reader) -> None:
+        """After a webhook: what it left out or added meets the defaults and the plug-ins again."""
+        if request.obj is not None:
+            self._defaults(request.resource, request.obj)
+        self._mutate(request, reader)
+
+    def _mutate(self, request: AdmissionRequest, reader: Reader) -> None:
+        for plugin in self.plugins:
+            plugin.mutate(request, reader)
