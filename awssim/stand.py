@@ -8,12 +8,12 @@ from awssim import upstream
 from awssim.asgi import Request
 from awssim.errors import Refused
 from awssim.files import private_directory
+from awssim.journal import Journal
 from awssim.root import root_key
 from awssim.settings import Settings
 
 log = logging.getLogger("awssim")
 _MODULES = ("iam", "sts", "s3", "ecr", "eks")
-_ROOT_SYNONYMS = "test"
 
 
 class Stand:
@@ -24,7 +24,9 @@ class Stand:
         for directory in (settings.state, settings.services, settings.objects, settings.registry):
             private_directory(directory)
         self.root = root_key(settings)
-        self.ministack = upstream.load(settings, self.root)
+        self.journal = Journal(settings.objects)
+        self.journal.recover()
+        self.ministack = upstream.load(settings, self.root, self.journal)
         self.services = upstream.SERVICES
         from awssim.state import State
 

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from awssim.errors import StandinError
+from awssim.journal import Journal
 from awssim.root import RootKey
 from awssim.settings import Settings
 
@@ -15,9 +16,9 @@ VERSION = "1.5.33"
 SERVICES = ("s3", "ecr", "iam", "sts", "eks")
 
 
-def load(settings: Settings, root: RootKey) -> Any:
+def load(settings: Settings, root: RootKey, journal: Journal) -> Any:
     """Import ministack for this state directory and return its ``app`` module, corrected."""
-    os.environ.update(_environment(settings, root))
+    os.environ.update(_environment(settings, root, journal))
     for name in ("AWS_SESSION_TOKEN", "LOCALSTACK_PERSISTENCE", "USE_SSL", "S3_REGION_STRICT"):
         os.environ.pop(name, None)
     import ministack.app
@@ -26,11 +27,11 @@ def load(settings: Settings, root: RootKey) -> Any:
         raise StandinError(f"ministack {VERSION} is needed, this is {ministack.app._version()}: run ./inv again")
     from awssim import overrides
 
-    overrides.apply(settings)
+    overrides.apply(journal)
     return ministack.app
 
 
-def _environment(settings: Settings, root: RootKey) -> dict[str, str]:
+def _environment(settings: Settings, root: RootKey, journal: Journal) -> dict[str, str]:
     return {
         "AUTH": "true",
         "AWS_ACCESS_KEY_ID": root.access_key_id,
@@ -43,7 +44,7 @@ def _environment(settings: Settings, root: RootKey) -> dict[str, str]:
         "LOG_LEVEL": "WARNING",
         "PERSIST_STATE": "0",
         "S3_PERSIST": "1",
-        "S3_DATA_DIR": str(settings.objects),
+        "S3_DATA_DIR": str(journal.data),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }

@@ -1,18 +1,29 @@
-"""S3 bodies: read whole and verified before ministack sees them, with the framing's headers gone and the trailer's put in."""
+"""S3 bodies: whole and verified before ministack sees them; small ones in memory, large ones in a file.
+
+Framing headers are gone from the request that goes on, and the checksums of a trailer are in.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from awssim import payload
 from awssim.asgi import App, Receive, Request, Scope, Send, body_of
+from awssim.blobs import BLOCK, Blob, Spool
 from awssim.errors import Refused
+from awssim.overrides.objects import received
 from awssim.refusals import refuse
 from awssim.stand import Stand
 
 _FRAMING = (b"x-amz-decoded-content-length", b"x-amz-trailer", b"transfer-encoding", b"content-length", b"expect")
+_LARGEST_OBJECT = 5 << 30
+_LARGEST_CALL = 16 << 20
 
 
 class Bodies:
     def __init__(self, inner: App, stand: Stand) -> None:
         self._inner = inner
-        self._stand = stand
+        self._staging = stand.journal.staging
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: payload.Payload | None = scope.get("awssim.payload")
@@ -20,14 +31,72 @@ class Bodies:
             await self._inner(scope, receive, send)
             return
         request: Request = scope["awssim.request"]
+        spool = Spool(self._staging, _algorithms(request))
         try:
-            data = await body.read(8 << 30)
+            content = await _received(body, spool, _limit(request))
+            inner = {**scope, "headers": decoded_headers(scope, body, 0 if isinstance(content, Blob) else len(content))}
+            with _handed_on(content):
+                await self._inner(inner, body_of(b"" if isinstance(content, Blob) else content), send)
         except Refused as refusal:
             await refuse(send, request, "s3", refusal)
+        except OSError as error:
+            await refuse(
+                send,
+                request,
+                "s3",
+                Refused("ServiceUnavailable", f"The body could not be stored: {error.strerror}", status=503),
+            )
         except payload.Disconnected:
             return
-        else:
-            await self._inner({**scope, "headers": decoded_headers(scope, body, len(data))}, body_of(data), send)
+        finally:
+            spool.discard()
+
+
+async def _received(body: payload.Payload, spool: Spool, limit: int) -> bytes | Blob:
+    """The body, hashed and written in another thread a block at a time, so that other requests are not held up."""
+    block = bytearray()
+    async for data in body:
+        block += data
+        if spool.size + len(block) > limit:
+            raise Refused("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", status=400)
+        if len(block) >= BLOCK:
+            await asyncio.to_thread(spool.write, bytes(block))
+            block.clear()
+    spool.write(bytes(block))
+    return spool.finish()
+
+
+@contextmanager
+def _handed_on(content: bytes | Blob) -> Iterator[None]:
+    token = received.set(content if isinstance(content, Blob) else None)
+    try:
+        yield
+    finally:
+        received.reset(token)
+
+
+def _limit(request: Request) -> int:
+    """Only objects and parts may be large; every other call is a short text."""
+    is_content = (
+        request.method == "PUT" and bool(request.key) and set(request.query) <= _CONTENT_PARAMETERS | _presign(request)
+    )
+    return _LARGEST_OBJECT if is_content else _LARGEST_CALL
+
+
+_CONTENT_PARAMETERS = {"partNumber", "uploadId", "x-id"}
+
+
+def _presign(request: Request) -> set[str]:
+    return {name for name in request.query if name.lower().startswith("x-amz-")}
+
+
+def _algorithms(request: Request) -> list[str]:
+    """The checksums a request names in its headers, in its trailer or by algorithm."""
+    prefix = "x-amz-checksum-"
+    named = [name.removeprefix(prefix) for name in request.headers if name.startswith(prefix)]
+    named += [name.strip().removeprefix(prefix) for name in request.headers.get("x-amz-trailer", "").split(",")]
+    named.append(request.headers.get("x-amz-sdk-checksum-algorithm", ""))
+    return list(dict.fromkeys(name.upper() for name in named if name and name not in ("algorithm", "type", "mode")))
 
 
 def decoded_headers(scope: Scope, body: payload.Payload, size: int) -> list[tuple[bytes, bytes]]:

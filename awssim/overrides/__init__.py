@@ -3,13 +3,16 @@
 A test per correction fails when a new ministack no longer needs it, or no longer has the name.
 """
 
-from awssim.overrides import denials, resources, signatures, variables
-from awssim.settings import Settings
+from awssim.journal import Journal
+from awssim.overrides import denials, multipart, objects, reads, resources, signatures, variables
 
 
-def apply(settings: Settings) -> None:
+def apply(journal: Journal) -> None:
     """Apply every correction, once, after ministack is imported."""
     signatures.apply()
     variables.apply()
     resources.apply()
     denials.apply()
+    objects.apply(journal)
+    multipart.apply(journal)
+    reads.apply()

@@ -1,0 +1,163 @@
+"""Content in a file instead of in memory: what a large S3 body is while ministack handles it.
+
+A Blob is not ``bytes`` on purpose: a path of ministack that we have not taught about it fails loudly instead of storing nothing.
+"""
+
+import base64
+import hashlib
+import os
+import secrets
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from awssim import crc
+
+IN_MEMORY = 256 * 1024
+BLOCK = 1 << 20
+
+
+class Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
+
+
+def new_hash(algorithm: str) -> Hash | None:
+    """A hash by S3's name of the algorithm, or None where there is no such algorithm."""
+    makers: dict[str, Any] = {
+        "MD5": hashlib.md5, "SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "CRC32": _Crc32,
+        "CRC32C": crc.crc32c, "CRC64NVME": crc.crc64nvme,
+    }  # fmt: skip
+    maker = makers.get(algorithm.upper().replace("_", ""))
+    return maker() if maker else None
+
+
+@dataclass(frozen=True)
+class Blob:
+    """``size`` bytes of a file from ``offset`` on, with the digests that are known of them."""
+
+    path: Path
+    size: int
+    offset: int = 0
+    digests: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bool__(self) -> bool:
+        return self.size > 0
+
+    def __getitem__(self, part: slice) -> "Blob":
+        start, stop, _ = part.indices(self.size)
+        return Blob(self.path, max(0, stop - start), self.offset + start)
+
+    def digest(self, algorithm: str) -> bytes | None:
+        """The digest of the content; the file is read where it is not known yet."""
+        known = self.digests.get(algorithm)
+        if known is None:
+            hasher = new_hash(algorithm)
+            if hasher is None:
+                return None
+            with self.open() as file:
+                left = self.size
+                while left and (data := file.read(min(BLOCK, left))):
+                    hasher.update(data)
+                    left -= len(data)
+            known = self.digests[algorithm] = hasher.digest()
+        return known
+
+    def checksum(self, algorithm: str) -> str | None:
+        """The digest as S3 writes it in ``x-amz-checksum-`` headers."""
+        digest = self.digest(algorithm.upper().replace("_", ""))
+        return base64.b64encode(digest).decode() if digest is not None else None
+
+    def open(self) -> IO[bytes]:
+        file = self.path.open("rb", buffering=0)
+        file.seek(self.offset)
+        return file
+
+    def read(self) -> bytes:
+        with self.open() as file:
+            return file.read(self.size)
+
+    def place(self, target: Path) -> None:
+        """Make ``target`` (which must not exist) hold this content; a whole file is linked, not copied."""
+        if not self.offset and self.size == self.path.stat().st_size:
+            target.hardlink_to(self.path)
+            return
+        with target.open("xb") as file:
+            append(file, self)
+
+
+def append(file: IO[bytes], blob: Blob) -> None:
+    """Copy a blob to the end of a file, in the kernel."""
+    with blob.open() as source:
+        file.flush()
+        left, offset = blob.size, blob.offset
+        while left:
+            copied = os.copy_file_range(source.fileno(), file.fileno(), left, offset_src=offset)
+            if not copied:
+                raise OSError(f"{blob.path} is shorter than it was")
+            left, offset = left - copied, offset + copied
+
+
+def new_name(directory: Path) -> Path:
+    return directory / secrets.token_hex(12)
+
+
+class Spool:
+    """A body as it arrives: in memory while it is small, then in a file; hashed on the way."""
+
+    def __init__(self, directory: Path, algorithms: list[str]) -> None:
+        self._directory = directory
+        self._hashes = {name: hasher for name in ("MD5", *algorithms) if (hasher := new_hash(name))}
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        self.path: Path | None = None
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        if self._file is None and self.size <= IN_MEMORY:
+            self._memory += data
+            return
+        if self._file is None:
+            self.path = new_name(self._directory)
+            self._file = self.path.open("xb", buffering=0)
+            first, self._memory = bytes(self._memory), bytearray()
+            self._append(first)
+        self._append(data)
+
+    def _append(self, data: bytes) -> None:
+        for hasher in self._hashes.values():
+            hasher.update(data)
+        assert self._file
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def finish(self) -> bytes | Blob:
+        """The whole body."""
+        if self._file is None or self.path is None:
+            return bytes(self._memory)
+        self._file.close()
+        return Blob(self.path, self.size, digests={name: hasher.digest() for name, hasher in self._hashes.items()})
+
+    def discard(self) -> None:
+        if self._file is not None and self.path is not None:
+            self._file.close()
+            with suppress(FileNotFoundError):
+                self.path.unlink()

@@ -1,0 +1,70 @@
+"""An object's data and its sidecar replaced together: after kill -9 either both are new or both are old.
+
+ministack writes the data file, then the sidecar: a kill between the two leaves an object with another one's size and ETag. Here the new
+data waits in ``staging`` and one small journal file, renamed into place, says where it goes: that rename is the commit. What a killed
+process had committed is carried out on the next start; what it had not is forgotten.
+"""
+
+import json
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from awssim.blobs import Blob, new_name
+from awssim.files import private_directory, write_atomically
+
+log = logging.getLogger("awssim.journal")
+
+
+class Journal:
+    def __init__(self, directory: Path) -> None:
+        self.data = private_directory(directory / "data")
+        self.staging = private_directory(directory / "staging")
+        self.uploads = private_directory(directory / "uploads")
+        self._entries = private_directory(directory / "journal")
+
+    def replace(self, path: Path, content: bytes | Blob, sidecar: dict[str, Any]) -> None:
+        """Put ``content`` at ``path`` and ``sidecar`` beside it. Raises OSError with nothing changed."""
+        private_directory(path.parent)
+        staged = new_name(self.staging)
+        entry = self._entries / f"{staged.name}.json"
+        try:
+            stage(staged, content)
+            write_atomically(entry, json.dumps({"path": str(path), "staged": staged.name, "sidecar": sidecar}).encode())
+        except BaseException:
+            with suppress(FileNotFoundError):
+                staged.unlink()
+            raise
+        self._carry_out(entry, path, staged, sidecar)
+
+    def _carry_out(self, entry: Path, path: Path, staged: Path, sidecar: dict[str, Any]) -> None:
+        with suppress(FileNotFoundError):  # carried out before the last process was killed
+            staged.rename(path)
+        write_atomically(path.with_name(f"{path.name}.meta.json"), json.dumps(sidecar).encode())
+        entry.unlink()
+
+    def recover(self) -> int:
+        """Carry out what was committed and forget the rest; how many entries were carried out."""
+        carried = 0
+        for entry in sorted(self._entries.glob("*.json")):
+            line = json.loads(entry.read_text())
+            path = Path(line["path"])
+            private_directory(path.parent)
+            self._carry_out(entry, path, self.staging / line["staged"], line["sidecar"])
+            carried += 1
+        for directory in (self.staging, self._entries):
+            for left in directory.iterdir():
+                left.unlink()
+        if carried:
+            log.warning("%d writes of the last run were carried out", carried)
+        return carried
+
+
+def stage(path: Path, content: bytes | Blob) -> None:
+    """Put content at a new path."""
+    if isinstance(content, Blob):
+        content.place(path)
+        return
+    with path.open("xb") as file:
+        file.write(content)
