@@ -16,7 +16,7 @@ import aiohttp
 
 from kubeflow_lite.errors import NotFound, Unreachable, from_status
 from kubeflow_lite.kube.config import Access, Token
-from kubeflow_lite.objects import Object, metadata
+from kubeflow_lite.objects import Object, metadata, name, namespace
 
 PatchKind = Literal["json", "merge", "strategic", "apply"]
 _CONTENT_TYPES: Mapping[PatchKind, str] = {
@@ -95,6 +95,12 @@ class Client:
     ) -> Object:
         target = path(resource, namespace, name, subresource)
         return await self._call("PATCH", target, json_body=patch, content_type=_CONTENT_TYPES[kind])
+
+    async def apply(self, resource: str, body: Object) -> Object:
+        """Server-side apply, taking over fields that others own. Applying the same again changes nothing."""
+        target = path(resource, namespace(body), name(body))
+        query = {"fieldManager": MANAGER, "force": "true"}
+        return await self._call("PATCH", target, query=query, json_body=body, content_type=_CONTENT_TYPES["apply"])
 
     async def delete(self, resource: str, name: str, namespace: str = "", *, uid: str = "") -> None:
         """Delete, only if it still is the object with this uid where one is given; an absent object is fine."""
