@@ -53,6 +53,7 @@ class Daemon:
                 env=dict(environ or os.environ),
                 cwd=self.state,
             )
+        _children[process.pid] = process
         self.pidfile.write_text(f"{process.pid} {_born(process.pid)}")
         return process.pid
 
@@ -102,7 +103,9 @@ def _born(pid: int) -> str | None:
 
 def _reap(pid: int) -> None:
     """Collect it if it is our own child (a lab that goes up and down in one program, as tests do)."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}

@@ -41,7 +41,7 @@ class StandIn:
         self.daemon.stop()
         ports.require_free(self.settings.ports.aws, "the AWS stand-in", "ports.aws", "LAB_PORTS_AWS")
         self.folder().mkdir(parents=True, exist_ok=True)
-        authority = self.settings.state / "cluster" / "pki" / "ca.crt"
+        authority = self.settings.state / "cluster" / "ca.crt"
         options = ["--state", str(self.folder()), "--port", str(self.settings.ports.aws)]
         eks = ["--eks-endpoint", f"https://127.0.0.1:{self.settings.ports.api}", "--eks-ca", str(authority)]
         self.daemon.start([sys.executable, "-m", "awssim", "serve", *options, *eks], environ=ports.environment(ROOT))

@@ -68,7 +68,7 @@ class Sim:
         if not self.kubeconfig().exists():
             return False
         try:
-            trust = ssl.create_default_context(cafile=str(self.state / "pki" / "ca.crt"))
+            trust = ssl.create_default_context(cafile=str(self.state / "ca.crt"))
             address = f"https://127.0.0.1:{self.settings.ports.api}/readyz"
             with urllib.request.urlopen(address, timeout=2, context=trust) as answer:
                 return bool(answer.status == 200)

@@ -1,0 +1,106 @@
+"""`invoke bench`: the figures the README and the notes give, measured here and now on a lab of its own, side by side in one run.
+
+Each row is one command as a user types it, wall time from start to prompt; memory is the proportional set size (PSS) of every process of the lab.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from lab.errors import Busy, LabError
+from lab.settings import ROOT
+from lab.world import World
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement; `aim` is what the project promises for two cores."""
+
+    name: str
+    value: float
+    unit: str
+    aim: str = ""
+
+
+def main(world: World, what: str) -> None:
+    benchmarks: dict[str, Callable[[World], list[Row]]] = {"lab": lab}
+    if what not in benchmarks:
+        raise LabError(f"no benchmark {what!r}", f"one of: {', '.join(benchmarks)}")
+    if world.provider.running():
+        raise Busy("a lab is up, and would be measured along", "./inv down, then ./inv bench")
+    rows = benchmarks[what](world)
+    print(f"\n{'measured':<44}{'value':>12}  {'aim':>10}")
+    for row in rows:
+        print(f"{row.name:<44}{row.value:>9.2f} {row.unit:<3} {row.aim:>10}")
+    print(
+        f"\n{len(os.sched_getaffinity(0))} cores, Python {sys.version.split()[0]}, {len(world.settings.people)} tenants"
+    )
+
+
+def lab(world: World) -> list[Row]:
+    """A lab from nothing to purged, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="mlops-lab-bench-") as folder:
+        state = Path(folder) / "lab"
+        environ = {**os.environ, "LAB_STATE": str(state)}
+
+        def inv(*arguments: str) -> float:
+            return timed([str(ROOT / "inv"), *arguments], environ)
+
+        try:
+            rows = [
+                Row("up, from nothing", inv("up"), "s", "<= 20"),
+                Row("up again, nothing to do", inv("up"), "s", "<= 2"),
+                Row("memory of the whole lab (PSS)", memory(state), "GB", "<= 2.5"),
+                Row("train --n-estimators 200", inv("train", "--n-estimators", "200"), "s", "<= 6"),
+                Row("predict", inv("predict", "--features", "5.1,3.5,1.4,0.2"), "s"),
+                Row("verify, all tenants", inv("verify"), "s", "<= 5"),
+                Row("memory after training (PSS)", memory(state), "GB", "<= 2.5"),
+                Row("down", inv("down"), "s"),
+                Row("up, after down", inv("up"), "s", "<= 12"),
+            ]
+        finally:
+            inv("down", "--purge")
+    return rows
+
+
+def timed(command: Sequence[str], environ: Mapping[str, str]) -> float:
+    """Seconds a command took; raises LabError with its output where it failed."""
+    print(f"  {' '.join(command[1:])} ...", flush=True)
+    started = time.monotonic()
+    done = subprocess.run(list(command), env=dict(environ), capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - started
+    if done.returncode:
+        raise LabError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return seconds
+
+
+def memory(state: Path) -> float:
+    """PSS in GB of every process of the lab in `state`: those that name the folder in their command line, and their descendants."""
+    return sum(_pss(process) for process in processes(state)) / 1e9
+
+
+def processes(state: Path) -> list[psutil.Process]:
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        try:
+            if str(state) in " ".join(process.cmdline()) and process.pid != os.getpid():
+                found |= {one.pid: one for one in (process, *process.children(recursive=True))}
+        except psutil.Error:
+            continue
+    return list(found.values())
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
