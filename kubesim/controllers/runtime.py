@@ -8,6 +8,7 @@ put the key back with a growing delay; a bug in one reconcile is logged and retr
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
@@ -54,6 +55,13 @@ class Cluster:
 
     def recorder(self, component: str, *, modern: bool = False) -> Recorder:
         return Recorder(self.events, Source(component, self.host if modern else "", modern))
+
+    def on_behalf(self, client: Client) -> Cluster:
+        """The same view with the same informers and events, but other writes are `client`'s."""
+        other = copy.copy(self)
+        other.client = client
+        other.informer = self.informer  # type: ignore[method-assign]
+        return other
 
     async def run(self) -> None:
         """Feed the informers and write events, for ever."""

@@ -1,0 +1,65 @@
+"""The controllers and the scheduler: clients of the API, nothing else. `run_all` runs them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from kubesim.client import Client
+from kubesim.controllers.clock import Clock, SystemClock
+from kubesim.controllers.deployment import Deployments
+from kubesim.controllers.endpoints import EndpointsController
+from kubesim.controllers.garbage import GarbageCollector
+from kubesim.controllers.job import Jobs
+from kubesim.controllers.mirroring import Mirroring
+from kubesim.controllers.namespace import Namespaces
+from kubesim.controllers.pods import PodCollector
+from kubesim.controllers.replicaset import ReplicaSets
+from kubesim.controllers.runtime import Cluster, Controller
+from kubesim.controllers.scheduler import Scheduler
+from kubesim.controllers.serviceaccount import RootCertificates, ServiceAccounts, TokenSecrets
+from kubesim.controllers.slices import Slices
+from kubesim.resources import Resource
+
+Sign = Callable[..., str]
+"""`sign(csr_pem, *, signer, usages, expiration_seconds)`: the certificate chain, PEM."""
+
+
+def controllers(
+    cluster: Cluster, *, discover: Callable[[], Sequence[Resource]], ca: str, sign: Sign | None
+) -> list[Controller]:
+    """Everything kube-controller-manager runs here."""
+    return [
+        Namespaces(cluster, discover=discover),
+        ServiceAccounts(cluster),
+        RootCertificates(cluster, ca=ca),
+        TokenSecrets(cluster),
+        Deployments(cluster),
+        ReplicaSets(cluster),
+        Jobs(cluster),
+        EndpointsController(cluster),
+        Slices(cluster),
+        Mirroring(cluster),
+        PodCollector(cluster),
+        GarbageCollector(cluster, discover=discover),
+    ]
+
+
+async def run_all(
+    client_for: Callable[[str], Client],
+    *,
+    discover: Callable[[], Sequence[Resource]],
+    ca: str,
+    sign: Sign | None = None,
+    clock: Clock | None = None,
+    host: str = "kubesim",
+) -> None:
+    """Run every controller and the scheduler until cancelled. The two share their informers: one watch per kind."""
+    clock = clock or SystemClock()
+    manager = Cluster(client_for("kube-controller-manager"), clock, host=host)
+    found = controllers(manager, discover=discover, ca=ca, sign=sign)
+    found.append(Scheduler(manager.on_behalf(client_for("kube-scheduler"))))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(manager.run(), name="informers")
+        for controller in found:
+            group.create_task(controller.run(), name=controller.name)

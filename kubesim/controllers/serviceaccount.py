@@ -1,0 +1,122 @@
+"""What every namespace starts with: ServiceAccount `default`, and ConfigMap `kube-root-ca.crt` with the cluster's CA.
+
+Both come back when they are deleted, and the ConfigMap when it is changed, as long as the namespace is active.
+"""
+
+from __future__ import annotations
+
+from kubesim.controllers.informer import Key
+from kubesim.controllers.kinds import CONFIG_MAPS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS
+from kubesim.controllers.meta import annotations_of, deleting
+from kubesim.controllers.runtime import Cluster, Controller
+from kubesim.errors import AlreadyExists, NotFound
+from kubesim.resources import Object
+
+ROOT_CA = "kube-root-ca.crt"
+DESCRIPTION = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "
+    "kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
+)
+
+
+def _namespace_key(obj: Object) -> list[Key]:
+    return [Key("", obj["metadata"]["name"])]
+
+
+class ServiceAccounts(Controller):
+    """ServiceAccount `default` everywhere."""
+
+    name = "serviceaccount-controller"
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster)
+        self.namespaces = self.on(NAMESPACES, _namespace_key)
+        self.accounts = self.on(SERVICE_ACCOUNTS, _default_account)
+
+    async def reconcile(self, key: Key) -> None:
+        if not is_open(self.namespaces.get(*key)) or self.accounts.get(key.name, "default"):
+            return
+        try:
+            await self.cluster.create(
+                SERVICE_ACCOUNTS, {"metadata": {"name": "default", "namespace": key.name}}, key.name
+            )
+        except AlreadyExists:
+            pass
+
+
+def _default_account(account: Object) -> list[Key]:
+    return [Key("", account["metadata"]["namespace"])] if account["metadata"]["name"] == "default" else []
+
+
+class RootCertificates(Controller):
+    """ConfigMap `kube-root-ca.crt` everywhere."""
+
+    name = "root-ca-certificate-publisher"
+
+    def __init__(self, cluster: Cluster, *, ca: str) -> None:
+        super().__init__(cluster)
+        self.data = {"ca.crt": ca}
+        self.namespaces = self.on(NAMESPACES, _namespace_key)
+        self.maps = self.on(CONFIG_MAPS, _root_map)
+
+    async def reconcile(self, key: Key) -> None:
+        found = self.maps.get(key.name, ROOT_CA)
+        if not is_open(self.namespaces.get(*key)) or (found is not None and found.get("data") == self.data):
+            return
+        if found is not None:
+            await self.cluster.update(CONFIG_MAPS, found | {"data": self.data})
+            return
+        metadata = {"name": ROOT_CA, "namespace": key.name, "annotations": {"kubernetes.io/description": DESCRIPTION}}
+        try:
+            await self.cluster.create(CONFIG_MAPS, {"metadata": metadata, "data": self.data}, key.name)
+        except AlreadyExists:
+            pass
+
+
+def _root_map(found: Object) -> list[Key]:
+    return [Key("", found["metadata"]["namespace"])] if found["metadata"]["name"] == ROOT_CA else []
+
+
+class TokenSecrets(Controller):
+    """Secrets that hold a ServiceAccount's token go with the account."""
+
+    name = "serviceaccount-token-controller"
+    TYPE = "kubernetes.io/service-account-token"
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster)
+        self.accounts = self.informer(SERVICE_ACCOUNTS)
+        self.secrets = self.on(SECRETS)
+        self.accounts.on(self._account_changed)
+
+    def _account_changed(self, old: Object | None, new: Object | None) -> None:
+        if old is not None and new is None:
+            for secret in self.secrets.items(old["metadata"]["namespace"]):
+                if secret.get("type") == self.TYPE:
+                    self.queue.add(Key(old["metadata"]["namespace"], secret["metadata"]["name"]))
+
+    async def reconcile(self, key: Key) -> None:
+        secret = self.secrets.get(*key)
+        if secret is None or secret.get("type") != self.TYPE:
+            return
+        account = await self._account(
+            key.namespace, annotations_of(secret).get("kubernetes.io/service-account.name", "")
+        )
+        wanted = annotations_of(secret).get("kubernetes.io/service-account.uid")
+        if account is None or (wanted and wanted != account["metadata"]["uid"]):
+            await self.cluster.delete(SECRETS, secret)
+
+    async def _account(self, namespace: str, name: str) -> Object | None:
+        """From the API where the copy has none: the Secret's event may have come first."""
+        found = self.accounts.get(namespace, name)
+        if found is not None or not name:
+            return found
+        try:
+            return await self.cluster.client.get(SERVICE_ACCOUNTS, name, namespace)
+        except NotFound:
+            return None
+
+
+def is_open(namespace: Object | None) -> bool:
+    """Whether objects can be created in it."""
+    return namespace is not None and not deleting(namespace)
