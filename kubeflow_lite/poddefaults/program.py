@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import ssl
 from collections.abc import Mapping
 
@@ -14,6 +13,7 @@ from kubeflow_lite.kube.client import Client
 from kubeflow_lite.kube.config import Access, load_cert_chain
 from kubeflow_lite.poddefaults import certificate, registration, webhook
 from kubeflow_lite.poddefaults.certificate import Certificate
+from kubeflow_lite.web.serve import stop_signal
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,7 @@ class Served:
 async def run(access: Access, environment: Mapping[str, str], *, address: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
     namespace = environment.get("POD_NAMESPACE", "kubeflow")
-    registered, stop = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    registered, stop = asyncio.Event(), stop_signal()
     probes = health.application(registered.is_set)
     async with (
         Client(access) as client,

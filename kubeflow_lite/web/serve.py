@@ -1,0 +1,28 @@
+"""Serving one application until the pod is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from aiohttp import web
+
+from kubeflow_lite import health
+
+log = logging.getLogger(__name__)
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def until_stopped(app: web.Application, address: str, port: int) -> None:
+    stop = stop_signal()
+    async with health.serving(app, address, port) as bound:
+        log.info("listening on port %d", bound)
+        await stop.wait()
