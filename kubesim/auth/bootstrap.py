@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -89,7 +90,7 @@ def _pending(
     for default in wanted:
         stored = reader.get(key, "", default["metadata"]["name"])
         if stored is None:
-            yield key, default
+            yield key, copy.deepcopy(default)
         elif (stored["metadata"].get("annotations") or {}).get(AUTOUPDATE) != "false":
             repair = repaired(stored, default)
             if repair is not None:

@@ -37,7 +37,7 @@ class Hook:
     @property
     def is_required(self) -> bool:
         """Whether a request fails where the webhook cannot be asked."""
-        return self.body.get("failurePolicy", "Fail") != "Ignore"
+        return str(self.body.get("failurePolicy")) != "Ignore"
 
     @property
     def has_side_effects(self) -> bool:
