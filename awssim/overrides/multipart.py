@@ -106,9 +106,9 @@ class Uploads:
         content, path = part["body"], self._directory(upload_id) / str(number)
         staged = new_name(self._journal.staging)
         stage(staged, content)
+        staged.rename(path.with_name(staged.name))
         record = {name: value for name, value in part.items() if name != "body"}
         write_atomically(path.with_suffix(".json"), json.dumps({**record, "file": staged.name}).encode())
-        staged.rename(path.with_name(staged.name))
         part["body"], part["file"] = Part.of(part["size"], bytes.fromhex(part["etag"].strip('"'))), staged.name
 
     def complete(self, original: Any, bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Any:

@@ -1,0 +1,139 @@
+"""kill -9 at any moment loses nothing that was acknowledged. ``AWSSIM_KILLS=100`` asks for more kills than the default."""
+
+import contextlib
+import hashlib
+import os
+import random
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.awssim.running import REGION, Running, running, start
+
+KILLS = int(os.environ.get("AWSSIM_KILLS", "10"))
+BUCKET = "kill"
+
+
+@dataclass
+class Acknowledged:
+    """What the stand-in has said yes to. A write without an answer may be there or not."""
+
+    objects: dict[str, set[str]] = field(default_factory=dict)
+    users: set[str] = field(default_factory=set)
+    repositories: set[str] = field(default_factory=set)
+    tag: set[str] = field(default_factory=set)
+    writes: int = 0
+
+
+def put_objects(stand: Running, known: Acknowledged, stop: threading.Event, seed: int) -> None:
+    """Overwrite a few keys with bodies of all sizes; a key's content is the last acknowledged or the one under way."""
+    s3, generator = stand.client("s3"), random.Random(seed)
+    while not stop.is_set():
+        key = f"{seed % 4}/{generator.randrange(8)}"
+        body = generator.randbytes(generator.choice([1, 1000, 100_000, 600_000]))
+        digest = hashlib.md5(body).hexdigest()
+        known.objects.setdefault(key, {""}).add(digest)
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        known.objects[key] = {digest}
+        known.writes += 1
+
+
+def make_names(stand: Running, known: Acknowledged, stop: threading.Event, seed: int) -> None:
+    iam, ecr, s3 = stand.client("iam"), stand.client("ecr"), stand.client("s3")
+    number = 0
+    while not stop.is_set():
+        number += 1
+        name = f"n{seed}-{number}"
+        iam.create_user(UserName=name)
+        known.users.add(name)
+        ecr.create_repository(repositoryName=name)
+        known.repositories.add(name)
+        known.tag.add(name)
+        s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "n", "Value": name}]})
+        known.tag = {name}
+        known.writes += 3
+
+
+def work(stand: Running, known: Acknowledged, seed: int, seconds: float) -> None:
+    stop = threading.Event()
+
+    def run(writer: Any, number: int) -> None:
+        with contextlib.suppress(BotoCoreError, ClientError):
+            writer(stand, known, stop, number)
+
+    writers = [threading.Thread(target=run, args=(put_objects, seed * 4 + n)) for n in range(2)]
+    writers.append(threading.Thread(target=run, args=(make_names, seed)))
+    for writer in writers:
+        writer.start()
+    stop.wait(seconds)
+    stand.kill()
+    stop.set()
+    for writer in writers:
+        writer.join(20)
+
+
+def lost(stand: Running, known: Acknowledged) -> list[str]:
+    s3 = stand.client("s3")
+    missing = []
+    listed = {item["Key"]: item for item in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
+    for key, digests in known.objects.items():
+        body = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() if key in listed else None
+        digest = "" if body is None else hashlib.md5(body).hexdigest()
+        sane = body is None or (listed[key]["ETag"] == f'"{digest}"' and listed[key]["Size"] == len(body))
+        if digest not in digests or not sane:
+            missing.append(f"object {key}")
+        known.objects[key] = {digest}
+    users = {
+        user["UserName"]
+        for page in stand.client("iam").get_paginator("list_users").paginate()
+        for user in page["Users"]
+    }
+    repositories = {item["repositoryName"] for item in stand.client("ecr").describe_repositories()["repositories"]}
+    missing += [f"user {name}" for name in known.users - users]
+    missing += [f"repository {name}" for name in known.repositories - repositories]
+    if known.tag and s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"][0]["Value"] not in known.tag:
+        missing.append("bucket tag")
+    return missing
+
+
+@pytest.mark.timeout(60 + 6 * KILLS)
+def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    known, generator = Acknowledged(), random.Random(4)
+    with running(tmp_path / "state") as stand:
+        stand.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        stand.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for kill in range(KILLS):
+        stand = start(tmp_path / "state")
+        try:
+            assert lost(stand, known) == [], f"after {kill} kills and {known.writes} writes"
+            work(stand, known, kill, generator.uniform(0.05, 0.6))
+        finally:
+            stand.stop()
+            assert stand.process.stdout
+            stand.process.stdout.close()
+    with running(tmp_path / "state") as stand:
+        assert lost(stand, known) == []
+        print(f"{KILLS} kills, {known.writes} acknowledged writes, none lost")
+    assert known.writes > KILLS
+
+
+def test_a_damaged_file_is_set_aside_and_reported(tmp_path: Path) -> None:
+    import json
+    import urllib.request
+
+    with running(tmp_path / "state") as stand:
+        stand.client("iam").create_user(UserName="first")
+        stand.client("iam").create_user(UserName="second")
+        stand.stop()
+    file = tmp_path / "state" / "services" / "iam.json"
+    file.write_text(file.read_text()[:-20])
+    with running(tmp_path / "state") as stand:
+        with urllib.request.urlopen(f"{stand.endpoint}/_awssim/health", timeout=5) as answer:
+            damaged = json.load(answer)["damaged"]
+        assert len(damaged) == 1
+        assert Path(damaged[0]).read_text() == file.with_name(Path(damaged[0]).name).read_text()
+        assert stand.client("iam").get_user(UserName="first")["User"]["UserName"] == "first"
