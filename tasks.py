@@ -196,3 +196,60 @@ def check(ctx: Context, only: str = "", k: str = "") -> None:
     from lab import quality
 
     sys.exit(quality.main(only=only, k=k))
+
+
+@lab_task(help={"active": "only what is broken now"})
+def faults(ctx: Context, active: bool = False) -> None:
+    """What can be broken on purpose, the symptom a student sees and the cure: ./inv faults --active"""
+    from lab import show, verify, world
+    from lab.faults import REGISTRY
+    from lab.faults import rehearse as rehearsals
+
+    if active:
+        loaded = world.load()
+        show.active(loaded, list(rehearsals.active(loaded, verify.started(loaded))))
+    else:
+        show.faults(REGISTRY)
+
+
+@lab_task(name="break", positional=["fault"], help={"fault": "its name, see ./inv faults", "user": "whose"})
+def break_(ctx: Context, fault: str, user: str = "") -> None:
+    """Break one thing of a tenant: ./inv break poddefault-missing --user 07"""
+    from lab import faults as known
+    from lab import show, world
+
+    loaded = world.load()
+    chosen, tenant = known.find(fault), loaded.settings.one(user)
+    chosen.break_it(loaded, tenant)
+    show.broken(loaded, chosen, tenant)
+
+
+@lab_task(positional=["fault"], help={"fault": "its name, see ./inv faults --active", "user": "whose"})
+def mend(ctx: Context, fault: str, user: str = "") -> None:
+    """Mend what break broke: ./inv mend poddefault-missing --user 07"""
+    from lab import faults as known
+    from lab import world
+
+    loaded = world.load()
+    chosen, tenant = known.find(fault), loaded.settings.one(user)
+    chosen.mend_it(loaded, tenant)
+    print(f"✓ {chosen.name} of {tenant.user} is mended")
+
+
+@lab_task(
+    help={"user": "the tenant to rehearse with (07)", "fault": "only this one", "all_": "all faults (the default)"}
+)
+def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False) -> None:
+    """Break, notice, mend, prove: one fault after another, with a report to print."""
+    from lab import faults as known
+    from lab import users, world
+    from lab.faults import rehearse as rehearsals
+
+    loaded = world.load()
+    chosen = [known.find(fault)] if fault else known.REGISTRY
+    done = rehearsals.rehearse(loaded, loaded.settings.one(user), chosen, say=print)
+    path = loaded.settings.state / "reports" / "rehearsal.md"
+    users.write_private(path, rehearsals.report(done))
+    good = sum(one.good for one in done)
+    print(f"\n{good} of {len(done)} as expected; report: {path}")
+    sys.exit(min(len(done) - good, 250))

@@ -17,6 +17,7 @@ from lab.status import Status, urls
 from lab.world import World
 
 if TYPE_CHECKING:
+    from lab.faults.base import Fault
     from lab.progress import Progress
     from lab.serving import Prediction
     from lab.training import TrainResult
@@ -93,3 +94,25 @@ def trained(result: TrainResult | None) -> None:
 
 def predicted(answer: Prediction, *, as_json: bool) -> None:
     console.print_json(json.dumps(asdict(answer)))
+
+
+def faults(known: Sequence[Fault]) -> None:
+    for fault in known:
+        console.print(f"{fault.name:<26}{fault.title}" + (" (whole lab)" if fault.scope == "lab" else ""))
+        console.print(f"    checks: {', '.join(fault.reddens)}", style="dim")
+
+
+def active(world: World, found: Sequence[tuple[Fault, Tenant]]) -> None:
+    if not found:
+        console.print("nothing is broken")
+    for fault, tenant in found:
+        console.print(
+            f"✗ {fault.name} ({tenant.user}): {fault.title}\n    → ./inv mend {fault.name} --user {tenant.num}"
+        )
+
+
+def broken(world: World, fault: Fault, tenant: Tenant) -> None:
+    console.print(f"broken for {tenant.user}: {fault.title}")
+    console.print(f"  the student sees  {fault.words(fault.symptom, world, tenant)}")
+    console.print(f"  the cure          {fault.words(fault.cure, world, tenant)}")
+    console.print(f"  or                ./inv mend {fault.name} --user {tenant.num}")

@@ -126,7 +126,8 @@ class Up:
         )
 
     def profiles(self) -> None:
-        self._apply_and_wait([tenants.profile(tenant) for tenant in self.people])
+        rights = [item for tenant in self.people for item in tenants.own_rights(tenant)]
+        self._apply_and_wait([*rights, *(tenants.profile(tenant) for tenant in self.people)])
 
     def mlflow(self) -> str:
         known = passwords.databases(self.world.cluster, ())

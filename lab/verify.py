@@ -24,7 +24,7 @@ def main(world: World, *, user: str, part: str, as_json: bool, lang: str) -> int
 
 def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
     """Checks of one part or all, for the tenants named or all that were started, each as that tenant."""
-    people = world.settings.choose(user) if user else _started(world)
+    people = world.settings.choose(user) if user else started(world)
     return run([subject(world, tenant) for tenant in people], choose(part))
 
 
@@ -38,20 +38,21 @@ def subject(world: World, tenant: Tenant) -> Subject:
     return Subject(
         settings=world.settings,
         tenant=tenant,
-        other=_other(world, tenant),
+        other=other(world, tenant),
         cluster=world.cluster_as(tenant),
         aws=world.aws_as(tenant),
     )
 
 
-def _started(world: World) -> tuple[Tenant, ...]:
+def started(world: World) -> tuple[Tenant, ...]:
+    """The tenants that `up` has brought up; raises LabError where there is none."""
     numbers = fresh.started(world)
     if not numbers:
         raise LabError("no tenant has been started", "./inv up")
     return world.settings.choose(",".join(numbers))
 
 
-def _other(world: World, tenant: Tenant) -> Tenant:
+def other(world: World, tenant: Tenant) -> Tenant:
     """The next tenant that was started, in a circle; any other one of lab.yaml where none was."""
     people = list(world.settings.people)
     numbers = fresh.started(world)

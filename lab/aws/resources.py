@@ -91,13 +91,19 @@ def provide_bucket(clients: Clients, settings: Settings, name: str) -> None:
         {} if settings.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": settings.region}}
     )
     _ask(s3.create_bucket, Bucket=name, **location)
+    configure_bucket(clients, name)
+    for prefix in PREFIXES:
+        _ask(s3.put_object, Bucket=name, Key=prefix)
+
+
+def configure_bucket(clients: Clients, name: str) -> None:
+    """Encryption (AES256), versioning and no public access, as the guide has students set them."""
+    s3 = clients("s3")
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
     _ask(s3.put_bucket_encryption, Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
     _ask(s3.put_bucket_versioning, Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     closed = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
     _ask(s3.put_public_access_block, Bucket=name, PublicAccessBlockConfiguration=closed)
-    for prefix in PREFIXES:
-        _ask(s3.put_object, Bucket=name, Key=prefix)
 
 
 def provide_repository(clients: Clients, name: str) -> None:

@@ -89,7 +89,7 @@ CHECKS = (
     Check("ML02", "mlflow", "Profile and owner", "Profile 및 소유자", kubeflow.profile, ("ML01",)),
     Check("ML03", "mlflow", "S3 bucket", "S3 버킷", bucket),
     Check("ML04", "mlflow", "ECR repositories", "ECR 리포지토리", repositories),
-    Check("ML05", "mlflow", "PodDefault access-mlflow", "PodDefault access-mlflow", access_mlflow, ("ML01",)),
-    Check("ML06", "mlflow", "MLflow server and PostgreSQL", "MLflow 서버 및 PostgreSQL", server, ("ML01",)),
-    Check("ML07", "mlflow", "Isolation, both ways", "양방향 격리", isolation, ("ML01",)),
+    Check("ML05", "mlflow", "PodDefault access-mlflow", "PodDefault access-mlflow", access_mlflow, ("ML01", "ML02")),
+    Check("ML06", "mlflow", "MLflow server and PostgreSQL", "MLflow 서버 및 PostgreSQL", server, ("ML01", "ML02")),
+    Check("ML07", "mlflow", "Isolation, both ways", "양방향 격리", isolation, ("ML01", "ML02")),
 )

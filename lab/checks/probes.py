@@ -36,10 +36,12 @@ def _cure(subject: Subject, error: Refused) -> str:
 def refused(
     subject: Subject, method: str, path: str, body: Object | None = None, query: dict[str, str] | None = None
 ) -> bool:
-    """Whether the cluster forbids the tenant this request (403); a 404 would mean that it may look."""
+    """Whether the cluster forbids the tenant this request (403); a 404 would mean that it may look, a 401 proves nothing."""
     try:
         subject.cluster.request(method, path, body, query=query)
     except Refused as error:
+        if error.code == 401:
+            raise Failed(error.message, _cure(subject, error)) from None
         return error.code == 403
     return False
 

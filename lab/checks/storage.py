@@ -118,5 +118,5 @@ CHECKS = (
     Check("ST03", "storage", "MLflow artifacts", "MLflow 아티팩트", artifacts, ("ST01",)),
     Check("ST04", "storage", "Pipeline artifacts", "Kubeflow Pipeline 아티팩트", pipelines, ("ST01",)),
     Check("ST05", "storage", "Storage architecture", "스토리지 아키텍처 요약", architecture, ("ST01",)),
-    Check("ST06", "storage", "Data flow", "데이터 흐름", data_flow, ("ST01", "ST03")),
+    Check("ST06", "storage", "Data flow", "데이터 흐름", data_flow, ("ST01", "ST03", "ML06")),
 )
