@@ -189,6 +189,15 @@ def set_managed(obj: Object, entries: Entries) -> None:
         metadata.pop("managedFields", None)
 
 
+def after_apply(model: Model, live: Object | None, new: Object, *, manager: str, now: str, subresource: str = "") -> None:
+    """Once an applied object was decoded and defaulted: an apply that came to nothing leaves managedFields, times included, as they were.
+
+    What defaults and admission add after an apply is nobody's, as in Kubernetes, so nothing is taken here.
+    """
+    if live is not None and "managedFields" in live["metadata"] and same_but_for_times(live, new):
+        new["metadata"]["managedFields"] = live["metadata"]["managedFields"]
+
+
 def same_but_for_times(live: Object, new: Object) -> bool:
     """Whether a write changes nothing but the times in managedFields: then it is a no-op and the live object stays as it is."""
     if not {key: value for key, value in live.items() if key != "metadata"} == {
