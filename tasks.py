@@ -113,14 +113,27 @@ def predict(ctx: Context, features: str = "", json_: bool = False) -> None:
         "part": "kubeflow, mlflow or storage (all three)",
         "json_": "print JSON",
         "lang": "en or ko (the guides' own layout)",
+        "junit": "also write JUnit XML to this file",
+        "html": "also write one self-contained page to this file",
+        "watch": "again every few seconds until all is green",
     }
 )
-def verify(ctx: Context, user: str = "", part: str = "", json_: bool = False, lang: str = "en") -> None:
+def verify(
+    ctx: Context,
+    user: str = "",
+    part: str = "",
+    json_: bool = False,
+    lang: str = "en",
+    junit: str = "",
+    html: str = "",
+    watch: bool = False,
+) -> None:
     """Run the course's 23 checks as each tenant; the exit code is the number of failed checks."""
     from lab import verify as verification
     from lab import world
 
-    sys.exit(verification.main(world.load(), user=user, part=part, as_json=json_, lang=lang))
+    out = verification.output(as_json=json_, lang=lang, junit=junit, html=html)
+    sys.exit(verification.main(world.load(), out, user=user, part=part, watch=watch))
 
 
 @lab_task(help={"json_": "print JSON"})

@@ -32,9 +32,10 @@ def _deployment(item: Object) -> str | None:
     if condition(item, "Progressing").get("reason") == "ProgressDeadlineExceeded":
         return f"{title(item)}: {condition(item, 'Progressing').get('message', '')}"
     ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
-    if ready < wanted or updated < wanted or status.get("replicas", 0) > wanted:
+    if ready < wanted or updated < wanted:
         return f"{title(item)}: {min(ready, updated)} of {wanted} replicas ready"
-    return None
+    old = status.get("replicas", 0) - wanted
+    return f"{title(item)}: waits for {old} old replicas to end" if old > 0 else None
 
 
 def _stateful_set(item: Object) -> str | None:

@@ -2,24 +2,65 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from lab import checks, fresh
 from lab.checks.base import Check, Result, Subject
 from lab.checks.runner import run
 from lab.errors import LabError
 from lab.reports import data, guide, text
+from lab.reports import html as page
 from lab.settings import Tenant
 from lab.world import World
 
+WATCH_SECONDS = 3.0
 
-def main(world: World, *, user: str, part: str, as_json: bool, lang: str) -> int:
-    """Print the report; returns the number of failed checks (at most 250, so that it fits an exit code)."""
+
+@dataclass(frozen=True)
+class Output:
+    """Where the results go: `form` to the terminal (text, ko or json), and files beside it."""
+
+    form: Literal["text", "ko", "json"] = "text"
+    junit: str = ""
+    html: str = ""
+
+
+def output(*, as_json: bool, lang: str, junit: str, html: str) -> Output:
     if lang not in ("en", "ko"):
         raise LabError(f"no language {lang!r}", "en or ko")
-    results = verify(world, user=user, part=part)
-    print(data.as_json(results) if as_json else guide.render(results) if lang == "ko" else text.render(results))
-    return min(sum(result.state == "fail" for result in results), 250)
+    return Output("json" if as_json else "ko" if lang == "ko" else "text", junit, html)
+
+
+def main(world: World, out: Output, *, user: str, part: str, watch: bool) -> int:
+    """Report once, or again and again until green; returns the number of failed checks (at most 250, so that it fits an exit code)."""
+    while True:
+        results = verify(world, user=user, part=part)
+        _report(results, out)
+        failed = sum(result.state == "fail" for result in results)
+        if not watch or not failed:
+            return min(failed, 250)
+        time.sleep(WATCH_SECONDS)
+
+
+def _report(results: Sequence[Result], out: Output) -> None:
+    forms = {"text": text.render, "ko": guide.render, "json": data.as_json}
+    print(forms[out.form](results), flush=True)
+    for path, render in ((out.junit, data.as_junit), (out.html, page.render)):
+        if path:
+            _write(Path(path), render(results))
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise LabError(
+            f"cannot write {path}: {error.strerror}", "name a file in a folder that exists and is yours"
+        ) from None
 
 
 def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
