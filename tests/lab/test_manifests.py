@@ -127,7 +127,7 @@ def deployment(**status: object) -> Object:
         ),
         (
             deployment(observedGeneration=2, replicas=3, readyReplicas=3, updatedReplicas=2),
-            "Deployment d in n: 2 of 2 replicas ready",
+            "Deployment d in n: waits for 1 old replicas to end",
         ),
         (deployment(observedGeneration=1, readyReplicas=2), "Deployment d in n: not seen by its controller yet"),
         (deployment(), "Deployment d in n: not seen by its controller yet"),
