@@ -30,14 +30,13 @@ def merge_list(
     known = {entry.get(key): entry for entry in merged}
     problems = []
     for source, entry in _entries(defaults, field):
-        present = known.setdefault(entry.get(key), entry)
-        if present is entry:
+        at = entry.get(key)
+        if at not in known:
+            known[at] = entry
             merged.append(entry)
-        elif present != entry:
+        elif known[at] != entry:
             problems.append(
-                _conflict(
-                    f"merging {what} for {source} has a conflict on {entry.get(key)}", entry, present, "container"
-                )
+                _conflict(f"merging {what} for {source} has a conflict on {at}", entry, known[at], "container")
             )
     return Merged(merged, tuple(problems))
 
