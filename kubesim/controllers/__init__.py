@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from kubesim.client import Client
 from kubesim.controllers.clock import Clock, SystemClock
@@ -14,11 +15,14 @@ from kubesim.controllers.job import Jobs
 from kubesim.controllers.mirroring import Mirroring
 from kubesim.controllers.namespace import Namespaces
 from kubesim.controllers.pods import PodCollector
+from kubesim.controllers.provisioner import EphemeralClaims, Provisioner
 from kubesim.controllers.replicaset import ReplicaSets
 from kubesim.controllers.runtime import Cluster, Controller
 from kubesim.controllers.scheduler import Scheduler
 from kubesim.controllers.serviceaccount import RootCertificates, ServiceAccounts, TokenSecrets
 from kubesim.controllers.slices import Slices
+from kubesim.controllers.statefulset import StatefulSets
+from kubesim.controllers.volume import Claims, Protection, Volumes
 from kubesim.resources import Resource
 
 Sign = Callable[..., str]
@@ -37,6 +41,11 @@ def controllers(
         Deployments(cluster),
         ReplicaSets(cluster),
         Jobs(cluster),
+        StatefulSets(cluster),
+        Claims(cluster),
+        Volumes(cluster),
+        Protection(cluster),
+        EphemeralClaims(cluster),
         EndpointsController(cluster),
         Slices(cluster),
         Mirroring(cluster),
@@ -51,13 +60,19 @@ async def run_all(
     discover: Callable[[], Sequence[Resource]],
     ca: str,
     sign: Sign | None = None,
+    volumes: Path | None = None,
     clock: Clock | None = None,
     host: str = "kubesim",
 ) -> None:
-    """Run every controller and the scheduler until cancelled. The two share their informers: one watch per kind."""
+    """Run every controller and the scheduler until cancelled. The two share their informers: one watch per kind.
+
+    `volumes` is the folder for dynamically provisioned volumes; without it there are none. `discover` answers the kinds served at the moment.
+    """
     clock = clock or SystemClock()
     manager = Cluster(client_for("kube-controller-manager"), clock, host=host)
     found = controllers(manager, discover=discover, ca=ca, sign=sign)
+    if volumes is not None:
+        found.append(Provisioner(manager, folder=volumes))
     found.append(Scheduler(manager.on_behalf(client_for("kube-scheduler"))))
     async with asyncio.TaskGroup() as group:
         group.create_task(manager.run(), name="informers")

@@ -33,6 +33,10 @@ class NodeInfo:
         return str(self.node["metadata"]["name"])
 
     @property
+    def spec(self) -> Object:
+        return self.node.get("spec") or {}
+
+    @property
     def allocatable(self) -> Amounts:
         status = self.node.get("status") or {}
         return amounts(status.get("allocatable") or status.get("capacity"))
@@ -61,13 +65,13 @@ def node_name(pending: Pending, info: NodeInfo) -> list[str]:
 
 def unschedulable(pending: Pending, info: NodeInfo) -> list[str]:
     taint = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
-    if not info.node["spec"].get("unschedulable") or tolerates(pending.pod, taint):
+    if not info.spec.get("unschedulable") or tolerates(pending.pod, taint):
         return []
     return ["node(s) were unschedulable"]
 
 
 def taints(pending: Pending, info: NodeInfo) -> list[str]:
-    hard = [t for t in info.node["spec"].get("taints") or () if t["effect"] in ("NoSchedule", "NoExecute")]
+    hard = [t for t in info.spec.get("taints") or () if t["effect"] in ("NoSchedule", "NoExecute")]
     return ["node(s) had untolerated taint(s)"] if any(not tolerates(pending.pod, t) for t in hard) else []
 
 
@@ -337,5 +341,5 @@ def _preferred(pod: Object, node: Object) -> float:
 
 
 def _soft_taints(pod: Object, node: Object) -> float:
-    soft = [t for t in node["spec"].get("taints") or () if t["effect"] == "PreferNoSchedule"]
+    soft = [t for t in (node.get("spec") or {}).get("taints") or () if t["effect"] == "PreferNoSchedule"]
     return 100 * sum(not tolerates(pod, t) for t in soft) / len(soft) if soft else 0.0

@@ -7,6 +7,7 @@ wait for a consumer first gets its node written onto them (`volume.kubernetes.io
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from kubesim.controllers import filters
@@ -19,6 +20,8 @@ from kubesim.controllers.meta import annotations_of, condition, deleting, is_fin
 from kubesim.controllers.runtime import Cluster, Controller
 from kubesim.errors import ApiError, Conflict, NotFound
 from kubesim.resources import Object
+
+log = logging.getLogger(__name__)
 
 NAME = "default-scheduler"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
@@ -133,6 +136,9 @@ class Scheduler(Controller):
             except ApiError as error:
                 self._park(pod)
                 self.recorder.event(PODS, pod, "Warning", "FailedScheduling", error.message, action="Scheduling")
+            except Exception:  # the outer layer of one pod's turn: the others must still get theirs
+                log.exception("%s: %s", self.name, "/".join(key_of(pod)))
+                self._park(pod)
         if not self._parked:
             return None
         return FLUSH_SECONDS
@@ -270,5 +276,5 @@ def _rank(pod: Object) -> tuple[int, str, str]:
 
 def _offer(node: Object) -> object:
     """What of a node decides where pods can go; its heartbeat does not."""
-    spec, status = node["spec"], node.get("status") or {}
+    spec, status = node.get("spec") or {}, node.get("status") or {}
     return spec.get("taints"), spec.get("unschedulable"), node["metadata"].get("labels"), status.get("allocatable")
