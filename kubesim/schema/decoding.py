@@ -155,11 +155,7 @@ def _struct_decoder(shape: Shape) -> Callable[[Any, str], Any]:
     fields = shape.fields
     omitted = {name: _omits(name, field) for name, field in fields.items()}
     always = {name: field for name, field in fields.items() if field.value}
-    zeros = {
-        name: ZERO[field.name]
-        for name, field in fields.items()
-        if field.required and field.kind == "scalar" and field.name in ZERO and shape.name.endswith("Status")
-    }
+    zeros = {name: ZERO.get(field.name) for name, field in fields.items() if _shown(shape, field)}
     short = shape.name.rpartition(".")[2]
 
     def read(value: Any, path: str) -> Any:
@@ -182,9 +178,14 @@ def _struct_decoder(shape: Shape) -> Callable[[Any, str], Any]:
     return read
 
 
+def _shown(shape: Shape, field: Shape) -> bool:
+    """Whether Go shows a zero or null where nothing is set. Of required fields only those in a status: elsewhere validation wants to see."""
+    return field.bare or (field.required and field.kind == "scalar" and field.name in ZERO and shape.name.endswith("Status"))
+
+
 def _omits(name: str, field: Shape) -> Callable[[Any], bool]:
     """Whether Go leaves an empty value of this field out."""
-    if field.required or field.value:
+    if field.required or field.value or field.bare:
         return lambda value: False
     if field.kind in ("list", "any"):
         return lambda value: value == []

@@ -80,6 +80,8 @@ def main() -> int:
     modules = list(_modules())
     types = {name: _type(name, node, module, keys) for module, node, name in modules}
     kinds = {gvk: name for module, node, name in modules for gvk in _kind(module, node)}
+    types |= gofacts.METRICS_TYPES
+    kinds |= gofacts.METRICS_KINDS
     _drop_unserved(types)
     kept = _reachable(types, [*kinds.values(), *gofacts.EXTRA_TYPES])
     _write("types.json", {"kinds": kinds, "types": {name: types[name] for name in types if name in kept}})
@@ -155,6 +157,8 @@ def _field(owner: str, name: str, annotation: str, module: str) -> dict[str, Any
         field["required"] = True
     if f"{owner}.{name}" in gofacts.VALUE_STRUCTS or (name in ("metadata", "spec", "status") and f"{owner}.{name}" not in gofacts.POINTERS):
         field["value"] = True
+    if f"{owner}.{name}" in gofacts.BARE:
+        field["bare"] = True
     return field
 
 
@@ -192,12 +196,12 @@ def _reachable(types: dict[str, Any], roots: list[str]) -> set[str]:
     return found
 
 
-def _docs(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+def _docs(name: str, spec: dict[str, Any]) -> dict[str, str]:
     """Descriptions: under "" the type's own, then one per field."""
     model = _model(name)
     if model is None:
         return {}
-    described = {
+    described: dict[str, str] = {
         field.serialization_alias or name: field.description or ""
         for name, field in model.model_fields.items()
         if (field.serialization_alias or name) in spec["fields"]

@@ -182,3 +182,39 @@ VALUE_STRUCTS = {
     "resource.v1.ResourceSliceSpec.pool",
 }
 """Struct fields that are Go values, not pointers: they are there even when nobody set them (`resources: {}`, `status: {}`)."""
+
+BARE = {
+    "core.v1.Event.eventTime",
+    "core.v1.Event.firstTimestamp",
+    "core.v1.Event.lastTimestamp",
+    "core.v1.Event.reportingComponent",
+    "core.v1.Event.reportingInstance",
+    "core.v1.PodCondition.lastProbeTime",
+    "core.v1.PodCondition.lastTransitionTime",
+    "authentication.v1.TokenRequestSpec.boundObjectRef",
+    "autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics",
+    "rbac.v1.ClusterRole.rules",
+    "rbac.v1.Role.rules",
+    f"{CRD}.CustomResourceDefinitionStatus.conditions",
+    f"{CRD}.CustomResourceDefinitionStatus.storedVersions",
+    "apps.v1.StatefulSetStatus.availableReplicas",
+}
+"""Fields without omitempty that the OpenAPI document calls optional: a null or a zero shows where nothing is set."""
+
+METRICS = "metrics.pkg.apis.metrics.v1beta1"
+METRICS_KINDS = {"metrics.k8s.io/v1beta1/NodeMetrics": f"{METRICS}.NodeMetrics", "metrics.k8s.io/v1beta1/PodMetrics": f"{METRICS}.PodMetrics"}
+_HEAD = {
+    "apiVersion": {"type": "string"},
+    "kind": {"type": "string"},
+    "metadata": {"type": f"{META}.ObjectMeta", "value": True},
+    "timestamp": {"type": "time", "required": True},
+    "window": {"type": "string", "required": True},
+}
+METRICS_TYPES = {
+    f"{METRICS}.NodeMetrics": {"fields": {**_HEAD, "usage": {"type": "{quantity}", "required": True}}},
+    f"{METRICS}.PodMetrics": {"fields": {**_HEAD, "containers": {"type": f"[{METRICS}.ContainerMetrics]", "required": True}}},
+    f"{METRICS}.ContainerMetrics": {
+        "fields": {"name": {"type": "string", "required": True}, "usage": {"type": "{quantity}", "required": True}}
+    },
+}
+"""metrics.k8s.io is served by an add-on, so that the models do not have it."""

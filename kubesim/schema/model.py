@@ -62,7 +62,7 @@ def _zero(shape: Shape) -> Object:
     for name, field in shape.fields.items():
         if field.value:
             zero[name] = _zero(field)
-        elif field.required:
+        elif field.required or field.bare:
             zero[name] = None if field.kind != "scalar" else {"bool": False, "int32": 0, "int64": 0}.get(field.name, "")
     return zero
 

@@ -14,12 +14,14 @@ Kind = Literal["scalar", "list", "map", "any"]
 
 
 class Shape:
-    """One node. `name` is a scalar's type or a struct's name; `value` a Go struct that is always there; `default` a list key's default."""
+    """One node. `name` is a scalar's type or a struct's name; `value` a Go struct that is always there; `bare` shows
+    as null or zero where nothing is set; `default` a list key's default."""
 
     __slots__ = (
         "_fields",
         "_load",
         "atomic",
+        "bare",
         "codec",
         "default",
         "element",
@@ -55,6 +57,7 @@ class Shape:
         self.retain_keys = False
         self.required = False
         self.value = False
+        self.bare = False
         self.default: Any = None
         self.path = ""
         self.codec: Any = None

@@ -51,6 +51,7 @@ def _field(owner: str, name: str, spec: dict[str, Any]) -> Shape:
         retain_keys="retainKeys" in strategy,
         required=bool(spec.get("required")),
         value=bool(spec.get("value")),
+        bare=bool(spec.get("bare")),
         default=LIST_KEY_DEFAULTS.get(f"{owner}.{name}"),
         path=f"{owner}.{name}",
     )

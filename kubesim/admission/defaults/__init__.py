@@ -18,7 +18,6 @@ DEFAULTS: dict[str, Callable[[Object], None]] = {
     "v1/secrets": core.secret,
     "v1/nodes": core.node,
     "v1/limitranges": core.limit_range,
-    "v1/events": core.event,
     "v1/persistentvolumes": storage.persistent_volume,
     "v1/persistentvolumeclaims": storage.persistent_volume_claim,
     "apps/v1/deployments": apps.deployment,
@@ -45,7 +44,6 @@ DEFAULTS: dict[str, Callable[[Object], None]] = {
     "certificates.k8s.io/v1/certificatesigningrequests": others.certificate_signing_request,
     "flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations": others.priority_level,
     "flowcontrol.apiserver.k8s.io/v1/flowschemas": others.flow_schema,
-    "authentication.k8s.io/v1/tokenrequests": others.token_request,
 }
 
 

@@ -1,4 +1,4 @@
-"""Defaults of Namespaces, Secrets, Nodes, LimitRanges and Events."""
+"""Defaults of Namespaces, Secrets, Nodes and LimitRanges."""
 
 from __future__ import annotations
 
@@ -48,10 +48,3 @@ def limit_range(obj: Object) -> None:
         if requests:
             item["defaultRequest"] = requests
 
-
-def event(obj: Object) -> None:
-    """Nothing is filled in; the fields without omitempty show as they are."""
-    for name in ("reportingComponent", "reportingInstance"):
-        obj.setdefault(name, "")
-    for name in ("firstTimestamp", "lastTimestamp", "eventTime"):
-        obj.setdefault(name, None)

@@ -67,7 +67,6 @@ def custom_resource_definition(obj: Object) -> None:
     if webhook.get("service"):
         webhook["service"].setdefault("port", 443)
     status = obj.setdefault("status", {})
-    status.setdefault("conditions", None)
     status.setdefault("acceptedNames", {})
     for name in ("plural", "kind"):
         status["acceptedNames"].setdefault(name, "")
@@ -106,6 +105,3 @@ def priority_level(obj: Object) -> None:
 def flow_schema(obj: Object) -> None:
     obj["spec"].setdefault("matchingPrecedence", 1000)
 
-
-def token_request(obj: Object) -> None:
-    obj["spec"].setdefault("expirationSeconds", 3600)

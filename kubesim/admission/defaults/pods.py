@@ -57,8 +57,6 @@ def pod_spec(spec: Object) -> None:
             container(each, host_network=bool(spec.get("hostNetwork")))
     for volume in spec.get("volumes") or ():
         _volume(volume)
-    for constraint in spec.get("topologySpreadConstraints") or ():
-        constraint.setdefault("nodeAffinityPolicy", "Honor") if False else None
 
 
 def container(each: Object, *, host_network: bool = False) -> None:
@@ -82,10 +80,6 @@ def container(each: Object, *, host_network: bool = False) -> None:
     lifecycle = each.get("lifecycle") or {}
     for hook in ("postStart", "preStop"):
         _http_get((lifecycle.get(hook) or {}).get("httpGet"))
-    security = each.get("securityContext")
-    if security:
-        if "procMount" in security and not security["procMount"]:
-            del security["procMount"]
 
 
 def _tag(image: str) -> str:
