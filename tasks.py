@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
@@ -211,6 +212,45 @@ def check(ctx: Context, only: str = "", k: str = "") -> None:
     sys.exit(quality.main(only=only, k=k))
 
 
+@lab_task(name="list", default=True)
+def tenants_list(ctx: Context) -> None:
+    """Who is in the class."""
+    from lab import show, world
+
+    show.people(world.load())
+
+
+@lab_task(
+    name="add",
+    positional=["users"],
+    help={"users": "user numbers: 16, 16,17 or 16..40", "role": "student or instructor"},
+)
+def tenants_add(ctx: Context, users: str, role: str = "student") -> None:
+    """Add people: ./inv tenants.add 16..40"""
+    from lab import people, world
+
+    numbers = people.add(world.load().settings, users, role)
+    print(f"✓ added user{', user'.join(numbers)}\n  → ./inv up --tenants {','.join(numbers)}")
+
+
+@lab_task(
+    name="remove",
+    positional=["users"],
+    help={"users": "user numbers: 16, 16,17 or 16..40", "bucket": "the buckets too", "yes": "do not ask"},
+)
+def tenants_remove(ctx: Context, users: str, bucket: bool = False, yes: bool = False) -> None:
+    """Remove people, after showing what that deletes: ./inv tenants.remove 16"""
+    from lab import people, show, world
+    from lab.errors import LabError
+
+    loaded = world.load()
+    chosen = loaded.settings.choose(users)
+    show.removal(people.describe(chosen, bucket=bucket))
+    if not yes and input("remove? type yes: ") != "yes":
+        raise LabError("nothing was removed", f"./inv tenants.remove {users} --yes removes without asking")
+    people.remove(loaded, chosen, bucket=bucket, say=print)
+
+
 @lab_task(help={"active": "only what is broken now"})
 def faults(ctx: Context, active: bool = False) -> None:
     """What can be broken on purpose, the symptom a student sees and the cure: ./inv faults --active"""
@@ -227,7 +267,7 @@ def faults(ctx: Context, active: bool = False) -> None:
 
 @lab_task(name="break", positional=["fault"], help={"fault": "its name, see ./inv faults", "user": "whose"})
 def break_(ctx: Context, fault: str, user: str = "") -> None:
-    """Break one thing of a tenant: ./inv break poddefault-missing --user 07"""
+    """Break one thing of a tenant: ./inv break mlflow-down --user 07"""
     from lab import faults as known
     from lab import show, world
 
@@ -239,7 +279,7 @@ def break_(ctx: Context, fault: str, user: str = "") -> None:
 
 @lab_task(positional=["fault"], help={"fault": "its name, see ./inv faults --active", "user": "whose"})
 def mend(ctx: Context, fault: str, user: str = "") -> None:
-    """Mend what break broke: ./inv mend poddefault-missing --user 07"""
+    """Mend what break broke: ./inv mend mlflow-down --user 07"""
     from lab import faults as known
     from lab import world
 
@@ -266,3 +306,9 @@ def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False
     good = sum(one.good for one in done)
     print(f"\n{good} of {len(done)} as expected; report: {path}")
     sys.exit(min(len(done) - good, 250))
+
+
+ns = Collection(
+    up, down, status, logs, doctor, env, kubectl, train, predict, verify, faults, break_, mend, rehearse, bench, check
+)
+ns.add_collection(Collection("tenants", tenants_list, tenants_add, tenants_remove))

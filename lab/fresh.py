@@ -13,7 +13,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,14 @@ def remember(world: World, people: Sequence[Tenant]) -> None:
         "aws": world.aws.name,
     }
     write_private(_path(world), json.dumps(record))
+
+
+def forget(world: World, numbers: Set[str]) -> None:
+    """These tenants are no longer up."""
+    record = _record(world)
+    if record:
+        record["tenants"] = [number for number in record.get("tenants", []) if number not in numbers]
+        write_private(_path(world), json.dumps(record))
 
 
 def started(world: World) -> list[str]:

@@ -132,7 +132,7 @@ class Settings(_Frozen):
         if not text.strip():
             return self.people
         known = {tenant.num: tenant for tenant in self.people}
-        wanted = [number for part in text.split(",") for number in _numbers(part.strip())]
+        wanted = user_numbers(text)
         for number in wanted:
             if number not in known:
                 raise LabError(f"no tenant user{number} in lab.yaml", f"known: {', '.join(known)}")
@@ -144,6 +144,11 @@ class Settings(_Frozen):
         if len(found) != 1:
             raise LabError(f"one user number is needed, not {text!r}", "for example: --user 01")
         return found[0]
+
+
+def user_numbers(text: str) -> list[str]:
+    """The user numbers in "01,20", "7", "16..40"; raises LabError for anything else."""
+    return [number for part in text.split(",") for number in _numbers(part.strip())]
 
 
 def _numbers(part: str) -> list[str]:
@@ -172,11 +177,31 @@ def load(path: Path = ROOT / "lab.yaml", environ: Mapping[str, str] | None = Non
     if not isinstance(data, dict):
         raise SettingsError(f"{path.name}:1: a mapping of keys is expected", "restore it: git checkout lab.yaml")
     _override(data, environ or {})
+    state = Path(data.get("state", Settings.model_fields["state"].default))
+    if isinstance(data.get("tenants"), list):
+        data["tenants"] = [*data["tenants"], *(group.model_dump() for group in read_added(state))]
     try:
         return Settings.model_validate(data)
     except ValidationError as error:
         raise SettingsError(
             "\n".join(_problem(path, node, item) for item in error.errors()), "correct it and run the command again"
+        ) from None
+
+
+def added_path(state: Path) -> Path:
+    """Where `invoke tenants add` keeps people that lab.yaml does not have."""
+    return state / "tenants.yaml"
+
+
+def read_added(state: Path) -> list[TenantGroup]:
+    path = added_path(state)
+    if not path.exists():
+        return []
+    try:
+        return [TenantGroup.model_validate(item) for item in yaml.safe_load(path.read_text()) or []]
+    except (OSError, yaml.YAMLError, ValidationError, TypeError) as error:
+        raise SettingsError(
+            f"{path} is damaged: {str(error).splitlines()[0]}", f"correct it, or remove it: rm {path}"
         ) from None
 
 

@@ -116,3 +116,20 @@ def broken(world: World, fault: Fault, tenant: Tenant) -> None:
     console.print(f"  the student sees  {fault.words(fault.symptom, world, tenant)}")
     console.print(f"  the cure          {fault.words(fault.cure, world, tenant)}")
     console.print(f"  or                ./inv mend {fault.name} --user {tenant.num}")
+
+
+def people(world: World) -> None:
+    from lab import fresh
+
+    started = fresh.started(world)
+    for tenant in world.settings.people:
+        state = "up" if tenant.num in started else "not started"
+        console.print(
+            f"{tenant.user}  {tenant.role:<11}{tenant.namespace:<18}cpu {tenant.cpu:<4}memory {tenant.memory:<6}{state}"
+        )
+
+
+def removal(lines: Sequence[str]) -> None:
+    console.print("this deletes:")
+    for line in lines:
+        console.print(f"  {line}")

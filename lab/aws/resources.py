@@ -142,6 +142,36 @@ def provide_user(clients: Clients, name: str, document: dict[str, Any], known: K
     return Keys(made["AccessKeyId"], made["SecretAccessKey"])
 
 
+def remove_tenant(clients: Clients, tenant: Tenant, *, bucket: bool) -> None:
+    """Repositories, IAM user and, where asked for, the bucket with every version in it; what is gone already is fine."""
+    for name in tenant.repositories:
+        if _exists(clients("ecr").describe_repositories, repositoryNames=[name]):
+            _ask(clients("ecr").delete_repository, repositoryName=name, force=True)
+    remove_user(clients, tenant.user)
+    if bucket and _exists(clients("s3").head_bucket, Bucket=tenant.bucket):
+        remove_bucket(clients, tenant.bucket)
+
+
+def remove_user(clients: Clients, name: str) -> None:
+    iam = clients("iam")
+    if not _exists(iam.get_user, UserName=name):
+        return
+    for key in _ask(iam.list_access_keys, UserName=name)["AccessKeyMetadata"]:
+        _ask(iam.delete_access_key, UserName=name, AccessKeyId=key["AccessKeyId"])
+    for policy_name in _ask(iam.list_user_policies, UserName=name)["PolicyNames"]:
+        _ask(iam.delete_user_policy, UserName=name, PolicyName=policy_name)
+    _ask(iam.delete_user, UserName=name)
+
+
+def remove_bucket(clients: Clients, name: str) -> None:
+    """With every version of every object."""
+    s3 = clients("s3")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+        for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+            _ask(s3.delete_object, Bucket=name, Key=item["Key"], VersionId=item["VersionId"])
+    _ask(s3.delete_bucket, Bucket=name)
+
+
 def _exists(call: Callable[..., Any], **arguments: Any) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -46,10 +46,7 @@ def remove_bucket(world: World, tenant: Tenant) -> None:
     s3, aside = world.root("s3"), ASIDE.format(user=tenant.user)
     resources.provide_bucket(world.root, world.settings, aside)
     _copy(s3, tenant.bucket, aside)
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=tenant.bucket):
-        for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-            s3.delete_object(Bucket=tenant.bucket, Key=item["Key"], VersionId=item["VersionId"])
-    s3.delete_bucket(Bucket=tenant.bucket)
+    resources.remove_bucket(world.root, tenant.bucket)
 
 
 def restore_bucket(world: World, tenant: Tenant) -> None:
@@ -62,10 +59,7 @@ def restore_bucket(world: World, tenant: Tenant) -> None:
     if not _bucket_exists(world, aside):
         return
     _copy(s3, aside, tenant.bucket)
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=aside):
-        for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-            s3.delete_object(Bucket=aside, Key=item["Key"], VersionId=item["VersionId"])
-    s3.delete_bucket(Bucket=aside)
+    resources.remove_bucket(world.root, aside)
 
 
 def _copy(s3: Any, source: str, target: str) -> None:
