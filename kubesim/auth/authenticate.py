@@ -6,7 +6,6 @@ A credential that is wrong is refused (401); only its absence makes a request an
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -98,7 +97,7 @@ def bearer(credentials: Credentials) -> str:
     encoded = offered[0].removeprefix(_WEBSOCKET_TOKEN)
     try:
         return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise Unauthorized("Unauthorized") from error
 
 

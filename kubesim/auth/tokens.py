@@ -30,6 +30,8 @@ _EXTRA = "authentication.kubernetes.io"
 _GRACE = 60.0
 """Seconds that a token outlives the deletion of what it is bound to, so that a dying pod can say goodbye."""
 _KEPT = 1024
+_MALFORMED = (jwt.PyJWTError, ValueError, RecursionError)
+"""What reading a token that is none may raise; the last for JSON nested thousands deep."""
 _LONGEST = 8192
 """Characters; a longer bearer token is refused unread."""
 
@@ -97,8 +99,10 @@ class Tokens:
     def ours(self, token: str) -> bool:
         """Whether the token says it comes from this issuer; nothing is verified."""
         try:
-            return bool(jwt.decode(token, options={"verify_signature": False}).get("iss") == self._issuer)
-        except jwt.PyJWTError:
+            return (
+                _plausible(token) and jwt.decode(token, options={"verify_signature": False}).get("iss") == self._issuer
+            )
+        except _MALFORMED:
             return False
 
     def verify(self, token: str, *, audiences: Sequence[str] = ()) -> Verified:
@@ -117,8 +121,8 @@ class Tokens:
         if token in self._claims:
             self._claims.move_to_end(token)
             return self._claims[token]
-        if len(token) > _LONGEST:
-            raise TokenError("token is too long")
+        if not _plausible(token):
+            raise TokenError("token is too long, or no ASCII")
         try:
             claims = jwt.decode(
                 token,
@@ -134,7 +138,7 @@ class Tokens:
                     "verify_iat": False,
                 },
             )
-        except jwt.PyJWTError as error:
+        except _MALFORMED as error:
             raise TokenError(str(error)) from error
         self._claims[token] = claims
         while len(self._claims) > _KEPT:
@@ -226,6 +230,10 @@ class Tokens:
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
         }
+
+
+def _plausible(token: str) -> bool:
+    return len(token) <= _LONGEST and token.isascii()
 
 
 def _reference(obj: Object) -> dict[str, str]:

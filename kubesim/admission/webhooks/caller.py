@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import random
 import ssl
 from collections.abc import Mapping
@@ -57,8 +58,9 @@ class Caller:
         except aiohttp.ClientConnectorCertificateError as error:
             raise CallFailed(f"{said}tls: failed to verify certificate: x509: {error.certificate_error}") from error
         except aiohttp.ClientConnectorError as error:
-            reason = error.os_error.strerror or str(error.os_error)
-            raise CallFailed(f"{said}dial tcp {error.host}:{error.port}: connect: {reason.lower()}") from error
+            # asyncio puts a sentence of its own where the system's word should be
+            reason = os.strerror(error.os_error.errno).lower() if error.os_error.errno else str(error.os_error)
+            raise CallFailed(f"{said}dial tcp {error.host}:{error.port}: connect: {reason}") from error
         except (aiohttp.ClientError, ValueError) as error:
             raise CallFailed(f"{said}{error or type(error).__name__}") from error
 

@@ -16,6 +16,12 @@ from kubesim.errors import ApiError
 from kubesim.resources import Object
 
 API_VERSION = "admission.k8s.io/v1"
+_OPTIONS = {
+    "CREATE": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
+    "UPDATE": {"kind": "UpdateOptions", "apiVersion": "meta.k8s.io/v1"},
+    "DELETE": {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"},
+    "CONNECT": None,
+}
 WARNING_LENGTH = 256
 """Characters of one warning that are passed on."""
 
@@ -54,7 +60,7 @@ def attributes(request: AdmissionRequest) -> Object:
         "object": request.obj,
         "oldObject": request.old,
         "dryRun": request.dry_run,
-        "options": request.options,
+        "options": request.options or _OPTIONS[request.operation],
     }
 
 
