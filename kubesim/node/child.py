@@ -5,6 +5,7 @@ A fork of a fork server has the image's modules imported already, so a Python pr
 `__main__`, arguments, environment, working folder, path, standard streams and signal handlers. Anything else is exec'ed.
 """
 
+# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
 from __future__ import annotations
 
 import atexit
@@ -202,7 +203,13 @@ def _settle(program: Python, env: Mapping[str, str]) -> None:
             stream.reconfigure(write_through=True)  # type: ignore[union-attr]
     elif os.isatty(1):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    first = os.path.dirname(os.path.realpath(program.target)) if program.kind == "file" else os.getcwd() if program.kind == "module" else ""
+    first = (
+        os.path.dirname(os.path.realpath(program.target))
+        if program.kind == "file"
+        else os.getcwd()
+        if program.kind == "module"
+        else ""
+    )
     extra = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
     sys.path[:] = [first, *extra, *(path for path in sys.path if path != import_root)]
     sys.argv[:] = program.argv
@@ -226,13 +233,19 @@ def _call(program: Python) -> None:
             with open(name, "rb") as file:
                 source = file.read().decode()
         except OSError as error:
-            sys.stderr.write(f"{sys.executable}: can't open file {os.path.abspath(name)!r}: [Errno {error.errno}] {error.strerror}\n")
+            sys.stderr.write(
+                f"{sys.executable}: can't open file {os.path.abspath(name)!r}: [Errno {error.errno}] {error.strerror}\n"
+            )
             raise SystemExit(2) from None
     exec(compile(source, name, "exec"), main.__dict__)
 
 
 def _own_frames(traceback: types.TracebackType | None) -> types.TracebackType | None:
-    while traceback is not None and traceback.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>", runpy.__file__):
+    while traceback is not None and traceback.tb_frame.f_code.co_filename in (
+        __file__,
+        "<frozen runpy>",
+        runpy.__file__,
+    ):
         traceback = traceback.tb_next
     return traceback
 

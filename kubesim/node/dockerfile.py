@@ -130,7 +130,9 @@ def _from(step: Instruction, arguments: Mapping[str, str], stages: Mapping[str, 
     return stages.get(words[0], Stage(base=words[0])), name
 
 
-def _arg(step: Instruction, known: Mapping[str, str], given: Mapping[str, str], outer: Mapping[str, str]) -> dict[str, str]:
+def _arg(
+    step: Instruction, known: Mapping[str, str], given: Mapping[str, str], outer: Mapping[str, str]
+) -> dict[str, str]:
     found = {}
     for word in shlex.split(step.text):
         name, has_default, default = word.partition("=")
@@ -161,7 +163,9 @@ def _apply(stage: Stage, step: Instruction, known: Mapping[str, str]) -> Stage:
         case "COPY" | "ADD":
             return _copy(stage, step, known)
         case "RUN":
-            return _skip(stage, step, "programs and packages are those of the host and of the environment kubesim runs in")
+            return _skip(
+                stage, step, "programs and packages are those of the host and of the environment kubesim runs in"
+            )
         case "SHELL" | "VOLUME" | "HEALTHCHECK" | "ONBUILD" | "MAINTAINER":
             return _skip(stage, step, "has no meaning for a Kubernetes node")
     raise DockerfileError(f"line {step.line}: unknown instruction: {step.name}")
@@ -183,7 +187,11 @@ def _copy(stage: Stage, step: Instruction, known: Mapping[str, str]) -> Stage:
     if any(".." in source.split("/") for source in sources):
         raise DockerfileError(f"line {step.line}: {step.name} reaches outside the build context")
     bodies = dict(step.documents)
-    inline = tuple((word.lstrip("<-'\"").rstrip("'\""), bodies[word.lstrip("<-'\"").rstrip("'\"")]) for word in sources if word.startswith("<<"))
+    inline = tuple(
+        (word.lstrip("<-'\"").rstrip("'\""), bodies[word.lstrip("<-'\"").rstrip("'\"")])
+        for word in sources
+        if word.startswith("<<")
+    )
     copy = Copy(
         sources=tuple(source for source in sources if not source.startswith("<<")),
         target=_join(stage.workdir, target) + ("/" if target.endswith(("/", "/.")) or target == "." else ""),

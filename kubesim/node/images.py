@@ -33,7 +33,10 @@ class InvalidImageName(Exception):
     """The reference is not `[registry/]name[:tag]`."""
 
 
-_REFERENCE = re.compile(r"^[a-z0-9]+([._-]+[a-z0-9]+)*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$", re.I)
+_REFERENCE = re.compile(
+    r"^[a-z0-9]+([._-]+[a-z0-9]+)*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,9 @@ class ImageStore:
             "os": "linux",
             "config": _config(stage),
             "rootfs": {"type": "layers", "diff_ids": [_tree_digest(built / "rootfs")]},
-            "history": [{"created_by": text, "comment": f"not run: {why}", "empty_layer": True} for text, why in stage.skipped],
+            "history": [
+                {"created_by": text, "comment": f"not run: {why}", "empty_layer": True} for text, why in stage.skipped
+            ],
         }
         text = json.dumps(config, sort_keys=True, indent=1)
         digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
@@ -159,7 +164,12 @@ class ImageStore:
 
     def _open(self, name: str, digest: str) -> Image:
         folder = self._path(digest)
-        return Image(name=name, digest=digest, config=json.loads((folder / "config.json").read_text())["config"], root=folder / "rootfs")
+        return Image(
+            name=name,
+            digest=digest,
+            config=json.loads((folder / "config.json").read_text())["config"],
+            root=folder / "rootfs",
+        )
 
     def _tags(self) -> dict[str, str]:
         try:
@@ -299,7 +309,9 @@ def _tree_digest(root: Path) -> str:
         if path.is_symlink():
             total.update(f"link {name} {os.readlink(path)}\n".encode())
         elif path.is_file():
-            total.update(f"file {name} {path.stat().st_mode & 0o777:o} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+            total.update(
+                f"file {name} {path.stat().st_mode & 0o777:o} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
+            )
         else:
             total.update(f"folder {name}\n".encode())
     return "sha256:" + total.hexdigest()

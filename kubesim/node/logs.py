@@ -4,6 +4,7 @@ The shim writes them, the API's log subresource reads them; both may be restarte
 drops lines rather than stopping the container.
 """
 
+# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
 from __future__ import annotations
 
 import os

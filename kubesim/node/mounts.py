@@ -6,6 +6,7 @@ tmpfs of bind mounts of its own entries. Root unshares mounts directly; an ordin
 user. Everything here runs in a forked child with one thread, between fork and exec, and raises OSError.
 """
 
+# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
 from __future__ import annotations
 
 import ctypes
@@ -28,11 +29,21 @@ _SYS_MOUNT_SETATTR = 442
 _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 0x8000, 1
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx")
-_DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+_DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+}
 
 
 class _MountAttr(ctypes.Structure):
-    _fields_ = [("attr_set", ctypes.c_uint64), ("attr_clr", ctypes.c_uint64), ("propagation", ctypes.c_uint64), ("userns_fd", ctypes.c_uint64)]
+    _fields_ = [
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    ]
 
 
 def _check(result: int, what: str) -> None:
@@ -42,7 +53,10 @@ def _check(result: int, what: str) -> None:
 
 
 def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    _check(_libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode()), f"mount {source} on {target}")
+    _check(
+        _libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode()),
+        f"mount {source} on {target}",
+    )
 
 
 def unshare() -> None:
@@ -203,7 +217,10 @@ def _clean(parts: Sequence[str]) -> Iterator[str]:
 def _read_only(target: str) -> None:
     """The mount and all mounts below it; kernels before 5.12 can do the top one only."""
     attr = _MountAttr(attr_set=_MOUNT_ATTR_RDONLY)
-    if _libc.syscall(_SYS_MOUNT_SETATTR, -100, target.encode(), _AT_RECURSIVE, ctypes.byref(attr), ctypes.sizeof(attr)) != 0:
+    if (
+        _libc.syscall(_SYS_MOUNT_SETATTR, -100, target.encode(), _AT_RECURSIVE, ctypes.byref(attr), ctypes.sizeof(attr))
+        != 0
+    ):
         _libc.mount(b"none", target.encode(), b"", _MS_REMOUNT | _MS_BIND | _MS_RDONLY, b"")
 
 
@@ -223,7 +240,9 @@ def build(at: str, mounts: Sequence[Mount], *, hidden: Sequence[str] = (), reach
 @cache
 def available() -> bool:
     """Whether this user may have a private root here: tried once, in a process of its own."""
-    return subprocess.run([sys.executable, "-m", __name__], capture_output=True, check=False, timeout=30).returncode == 0
+    return (
+        subprocess.run([sys.executable, "-m", __name__], capture_output=True, check=False, timeout=30).returncode == 0
+    )
 
 
 if __name__ == "__main__":

@@ -123,12 +123,22 @@ def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log:
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     argv = [sys.executable, "-P", "-m", module, *arguments]
-    return os.posix_spawn(sys.executable, argv, variables, file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE], setsigmask=[])
+    return os.posix_spawn(
+        sys.executable, argv, variables, file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE], setsigmask=[]
+    )
 
 
 def base_environment() -> dict[str, str]:
     """What every program on the node starts with; nothing of the user's own environment leaks in."""
-    path = [os.path.dirname(sys.executable), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    path = [
+        os.path.dirname(sys.executable),
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ]
     return {"PATH": os.pathsep.join(path), "LANG": "C.UTF-8"}
 
 
@@ -141,6 +151,7 @@ class Runtime:
         self.starting: dict[str, asyncio.Lock] = {}
         self.owners: dict[str, str] = {}
         self.ended: dict[str, Exit] = {}
+        self.pids: dict[str, int] = {}
         self.watchers: set[asyncio.Task[None]] = set()
         self.spawned: set[int] = set()
 
@@ -249,6 +260,7 @@ class Runtime:
             watching.close()
 
     def _tell(self, exit: Exit) -> None:
+        self.pids.pop(exit.id, None)
         if exit.id not in self.ended:
             self.ended[exit.id] = exit
             self.on_exit(exit)
@@ -284,6 +296,7 @@ class Runtime:
                 continue
             if "failed" in answer:
                 raise RuntimeFailure(answer["failed"])
+            self.pids[launch.id] = answer["pid"]
             return str(answer["startedAt"])
         raise AssertionError("unreachable")
 

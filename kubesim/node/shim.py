@@ -12,6 +12,7 @@ Requests: start {launch}, signal {id, signal, all}, exec {id, argv, tty} with th
 descriptors, resize {id, rows, columns}, list, watch (an answer per exit), shutdown.
 """
 
+# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
 from __future__ import annotations
 
 import argparse
@@ -61,7 +62,14 @@ class Container:
     exit: dict[str, Any] | None = None
 
     def summary(self) -> dict[str, Any]:
-        return {"id": self.launch.id, "pid": self.pid, "ticks": self.ticks, "startedAt": self.started_at, "labels": dict(self.launch.labels), "exit": self.exit}
+        return {
+            "id": self.launch.id,
+            "pid": self.pid,
+            "ticks": self.ticks,
+            "startedAt": self.started_at,
+            "labels": dict(self.launch.labels),
+            "exit": self.exit,
+        }
 
 
 class Peer:
@@ -175,7 +183,11 @@ class Shim:
         except OSError:
             self._hang_up(peer)
             return
-        self.selector.modify(peer.socket, selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.unsent else 0), lambda: self._serve_peer(peer))
+        self.selector.modify(
+            peer.socket,
+            selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.unsent else 0),
+            lambda: self._serve_peer(peer),
+        )
 
     def _serve_peer(self, peer: Peer) -> None:
         if peer.unsent:
@@ -218,7 +230,9 @@ class Shim:
     def _started(self, report: int, peer: Peer, container: Container) -> None:
         if container.launch.private_root:
             container.namespace = _namespace(container.pid)
-        self._reported(report, peer, {"pid": container.pid, "ticks": container.ticks, "startedAt": container.started_at})
+        self._reported(
+            report, peer, {"pid": container.pid, "ticks": container.ticks, "startedAt": container.started_at}
+        )
 
     def _reported(self, report: int, peer: Peer, ok: dict[str, Any]) -> None:
         text = os.read(report, 4096)
@@ -296,7 +310,15 @@ class Shim:
         report, write = os.pipe()
         pid = os.fork()
         if not pid:
-            child.main_exec(container.pid, container.launch, body["argv"], stdio=stdio, report=write, tty=tty, warm=self.warm and body.get("warm", True))
+            child.main_exec(
+                container.pid,
+                container.launch,
+                body["argv"],
+                stdio=stdio,
+                report=write,
+                tty=tty,
+                warm=self.warm and body.get("warm", True),
+            )
         for handle in (write, *handles):
             os.close(handle)
         self.execs[pid] = peer
@@ -347,11 +369,15 @@ class Shim:
     def _do_resize(self, peer: Peer, body: dict[str, Any]) -> None:
         container = self.containers[body["id"]]
         if container.terminal >= 0:
-            fcntl.ioctl(container.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", body["rows"], body["columns"], 0, 0))
+            fcntl.ioctl(
+                container.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", body["rows"], body["columns"], 0, 0)
+            )
         self._answer(peer, {})
 
     def _do_list(self, peer: Peer, body: dict[str, Any]) -> None:
-        self._answer(peer, {"pid": os.getpid(), "containers": [container.summary() for container in self.containers.values()]})
+        self._answer(
+            peer, {"pid": os.getpid(), "containers": [container.summary() for container in self.containers.values()]}
+        )
 
     def _do_watch(self, peer: Peer, body: dict[str, Any]) -> None:
         peer.watching = True
@@ -459,7 +485,9 @@ def _belongs(pid: int, container: str, namespace: str) -> bool:
     if namespace and _namespace(pid) == namespace:
         return True
     try:
-        return bool(container) and f"KUBESIM_CONTAINER={container}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return bool(container) and f"KUBESIM_CONTAINER={container}".encode() in Path(
+            f"/proc/{pid}/environ"
+        ).read_bytes().split(b"\0")
     except OSError:
         return False
 

@@ -11,6 +11,7 @@ This module changes `socket.socket` and the resolver functions of this process, 
 Standard library only, and small: it is imported by every Python process of every container. It does nothing until `activate`.
 """
 
+# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
 from __future__ import annotations
 
 import importlib.abc
@@ -79,7 +80,11 @@ class Guest:
 
     def port(self, host: str, port: int) -> int:
         """The port that stands for a low port of a pod or Service."""
-        return port + self.offset if 0 < port < 1024 and self.offset and host.startswith(("127.10.", "127.11.", "127.12.")) else port
+        return (
+            port + self.offset
+            if 0 < port < 1024 and self.offset and host.startswith(("127.10.", "127.11.", "127.12."))
+            else port
+        )
 
 
 def _listening(host: str, port: int) -> bool:
@@ -182,7 +187,9 @@ def _patch_names() -> None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return addresses
 
-    def new_getaddrinfo(host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> list[Any]:
+    def new_getaddrinfo(
+        host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[Any]:
         addresses = found(host)
         if addresses is None:
             if host in (None, "", b"") and flags & socket.AI_PASSIVE and family in (0, socket.AF_INET6):
@@ -193,7 +200,9 @@ def _patch_names() -> None:
             return answers
         if family == socket.AF_INET6:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [answer for address in addresses for answer in getaddrinfo(address, port, socket.AF_INET, type, proto, flags)]
+        return [
+            answer for address in addresses for answer in getaddrinfo(address, port, socket.AF_INET, type, proto, flags)
+        ]
 
     def new_gethostbyname(name: str) -> str:
         addresses = found(name)
@@ -204,7 +213,11 @@ def _patch_names() -> None:
         return (name, [], addresses) if addresses else gethostbyname_ex(name)
 
     module: Any = socket
-    module.getaddrinfo, module.gethostbyname, module.gethostbyname_ex = new_getaddrinfo, new_gethostbyname, new_gethostbyname_ex
+    module.getaddrinfo, module.gethostbyname, module.gethostbyname_ex = (
+        new_getaddrinfo,
+        new_gethostbyname,
+        new_gethostbyname_ex,
+    )
     if _guest().hostname and socket.gethostname() != _guest().hostname:
         module.gethostname = lambda: _guest().hostname
 
@@ -248,7 +261,9 @@ def _patch_uvloop(uvloop: Any) -> None:
         if isinstance(host, str) and options.get("sock") is None:
             if options.get("ssl") and options.get("server_hostname") is None:
                 options["server_hostname"] = host
-            address = host if _numeric(host) else (_guest().lookup(host) or ["127.0.0.1" if host == "localhost" else host])[0]
+            address = (
+                host if _numeric(host) else (_guest().lookup(host) or ["127.0.0.1" if host == "localhost" else host])[0]
+            )
             address = _guest().connect_host(address, port)
             if address.startswith("127.") and options.get("local_addr") is None:
                 options["local_addr"] = (_guest().address, 0)

@@ -3,6 +3,7 @@
 A sitecustomize that the environment itself has is loaded as well.
 """
 
+# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
 import importlib
 import importlib.machinery
 import importlib.util
@@ -18,4 +19,4 @@ if os.environ.get("KUBESIM_POD_IP"):
 _others = [path for path in sys.path if os.path.abspath(path or ".") != _here]
 _spec = importlib.machinery.PathFinder.find_spec("sitecustomize", _others)
 if _spec is not None and _spec.loader is not None:
-    _spec.loader.exec_module(importlib.util.module_from_spec(_spec))  # type: ignore[attr-defined]
+    _spec.loader.exec_module(importlib.util.module_from_spec(_spec))

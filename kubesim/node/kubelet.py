@@ -1,0 +1,395 @@
+"""The node itself: it takes the pods that are bound to it, keeps its Node object and lease alive, and serves what the API streams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from kubesim import quantity
+from kubesim.client import Client
+from kubesim.controllers.clock import SystemClock
+from kubesim.controllers.informer import Informer
+from kubesim.errors import AlreadyExists, ApiError, Conflict, NotFound
+from kubesim.node import logs, mounts, network, status, usage
+from kubesim.node.host import Host, Options, capacity
+from kubesim.node.images import ImageStore
+from kubesim.node.pods import PodWorker
+from kubesim.node.probes import Prober
+from kubesim.node.runtime import Exit, Found, Runtime
+from kubesim.node.services import Services
+from kubesim.node.status import Container
+from kubesim.node.usage import Sample
+from kubesim.resources import Object
+
+log = logging.getLogger(__name__)
+
+NODES, LEASES = "v1/nodes", "coordination.k8s.io/v1/leases"
+VERSION = "v1.36.2"
+_LEASE_SECONDS, _LEASE_RENEW_SECONDS, _STATUS_SECONDS = 40, 10.0, 300.0
+_LIMIT_SECONDS, _USAGE_SECONDS = 1.0, 5.0
+
+
+class Node:
+    """Everything between the API and the processes. `run` is its life; `stop` leaves containers running unless told otherwise."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        self.options, self.client = options, client
+        self.runtime = Runtime(options.state / "node", self._exited)
+        private = mounts.available() if options.namespaces is None else options.namespaces
+        self.host = Host(options, client, self.runtime, ImageStore(options.state), Prober(self.runtime), private)
+        clock = SystemClock()
+        self.pods = Informer(client, "v1/pods", clock)
+        self.services = Informer(client, "v1/services", clock)
+        self.slices = Informer(client, "discovery.k8s.io/v1/endpointslices", clock)
+        self.network = Services(self.host, self.services, self.slices, self._names_changed)
+        self.workers: dict[str, PodWorker] = {}
+        self.found: dict[str, list[Found]] = {}
+        self.samples: dict[str, tuple[Sample, Sample]] = {}
+        self.pids: dict[str, int] = {}
+        self.ready = asyncio.Event()
+
+    # Life
+
+    async def run(self) -> None:
+        """Until cancelled. `ready` is set once pods are being taken."""
+        found = await self.runtime.start()
+        async with asyncio.TaskGroup() as group:
+            for informer in (self.services, self.slices, self.pods):
+                group.create_task(informer.run())
+            group.create_task(self.host.events.run())
+            await self._register()
+            for informer in (self.services, self.slices, self.pods):
+                await informer.synced.wait()
+            self.network.update_names()
+            await self._adopt(found)
+            self.pods.on(self._pod_changed)
+            self.ready.set()
+            for work in (self.network.run(), self.network.watch_proxy(), self._beat(), self._limit(), self._measure()):
+                group.create_task(work)
+
+    async def stop(self, *, containers: bool) -> None:
+        """After `run` was cancelled: let go of the processes, or (`containers`) end them all."""
+        tasks = [*self.host.tasks, *(worker.task for worker in self.workers.values() if worker.task is not None)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.host.prober.close()
+        await self.network.close()
+        await self.runtime.stop()
+        if containers:
+            from kubesim.node.runtime import end_all
+
+            await end_all(self.options.state)
+
+    async def warm(self, image: str) -> None:
+        """Have an image's fork server ready, ahead of need; an image without a preload list needs none."""
+        found = self.host.images.resolve(image)
+        if found is not None and found.preload:
+            await self.runtime.warm(found)
+
+    # Pods
+
+    async def _adopt(self, found: list[Found]) -> None:
+        """Give containers back to their pods; end those whose pod is gone."""
+        for one in found:
+            self.found.setdefault(one.labels["uid"], []).append(one)
+            if one.exit is None:
+                self.pids[one.id] = one.pid
+        mine = [pod for pod in self.pods.items() if self._is_mine(pod)]
+        for pod in mine:
+            if (address := (pod.get("status") or {}).get("podIP")) and pod["status"].get("phase") not in (
+                "Succeeded",
+                "Failed",
+            ):
+                self.host.addresses.adopt(pod["metadata"]["uid"], address)
+        for uid in self.found.keys() - {pod["metadata"]["uid"] for pod in mine}:
+            await self._end_orphans(uid, self.found.pop(uid))
+        for place in (self.host.folder / "pods").glob("*"):
+            if place.name not in {pod["metadata"]["uid"] for pod in mine}:
+                shutil.rmtree(place, ignore_errors=True)
+
+    async def _end_orphans(self, uid: str, containers: list[Found]) -> None:
+        for one in containers:
+            log.info(
+                "ending container %s of pod %s/%s, which is gone",
+                one.labels["container"],
+                one.labels["namespace"],
+                one.labels["pod"],
+            )
+            await self.runtime.signal(one.id, signal.SIGKILL, everyone=True)
+            shutil.rmtree(self.host.folder / "containers" / one.id, ignore_errors=True)
+            await self.runtime.forget(one.id)
+            shutil.rmtree(
+                self.host.folder / "logs" / f"{one.labels['namespace']}_{one.labels['pod']}_{uid}", ignore_errors=True
+            )
+
+    def _is_mine(self, pod: Object) -> bool:
+        return bool(pod["spec"].get("nodeName") == self.options.name)
+
+    def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            assert old is not None
+            if worker := self.workers.get(old["metadata"]["uid"]):
+                worker.removed(old)
+            return
+        uid = new["metadata"]["uid"]
+        if worker := self.workers.get(uid):
+            worker.changed(new)
+        elif self._is_mine(new):
+            self._take(new, uid)
+
+    def _take(self, pod: Object, uid: str) -> None:
+        worker = PodWorker(self.host, pod, self.found.pop(uid, []))
+        self.workers[uid] = worker
+        worker.task = asyncio.get_running_loop().create_task(worker.run(), name=f"pod {worker.namespace}/{worker.name}")
+        worker.task.add_done_callback(lambda task: self._left(uid, task))
+
+    def _left(self, uid: str, task: asyncio.Task[None]) -> None:
+        worker = self.workers.pop(uid, None)
+        if not task.cancelled() and (error := task.exception()) is not None and worker is not None:
+            log.error("pod %s/%s: the node failed, and tries again", worker.namespace, worker.name, exc_info=error)
+            asyncio.get_running_loop().call_later(1.0, self._retake, worker)
+
+    def _retake(self, worker: PodWorker) -> None:
+        pod = self.pods.get(worker.namespace, worker.name)
+        if pod is not None and pod["metadata"]["uid"] == worker.uid and worker.uid not in self.workers:
+            worker.pod = pod
+            self.workers[worker.uid] = worker
+            worker.task = asyncio.get_running_loop().create_task(worker.run())
+            worker.task.add_done_callback(lambda task: self._left(worker.uid, task))
+
+    def _exited(self, exit: Exit) -> None:
+        self.pids.pop(exit.id, None)
+        self.samples.pop(exit.id, None)
+        for worker in self.workers.values():
+            worker.exited(exit)
+
+    def _names_changed(self) -> None:
+        for worker in self.workers.values():
+            with contextlib.suppress(OSError):
+                worker.place_hosts()
+
+    def worker(self, namespace: str, name: str) -> PodWorker | None:
+        """The pod of that name as it runs here."""
+        pod = self.pods.get(namespace, name)
+        return self.workers.get(pod["metadata"]["uid"]) if pod else None
+
+    # Use of CPU and memory
+
+    def _running(self) -> dict[str, tuple[PodWorker, Container]]:
+        return {
+            one.run.id: (worker, one)
+            for worker in self.workers.values()
+            for one in worker.containers
+            if one.run is not None and one.running
+        }
+
+    def _roots(self) -> dict[str, int]:
+        running = self._running()
+        for id in running.keys() - self.pids.keys():
+            if pid := self.runtime.pids.get(id):
+                self.pids[id] = pid
+        return {id: self.pids[id] for id in running if id in self.pids}
+
+    async def _limit(self) -> None:
+        """End containers that use more memory than their limit. For ever."""
+        while True:
+            await asyncio.sleep(_LIMIT_SECONDS)
+            limits = {id: limit for id, (_, one) in self._running().items() if (limit := _memory_limit(one.spec))}
+            roots = {id: pid for id, pid in self._roots().items() if id in limits}
+            if not roots:
+                continue
+            found = await asyncio.to_thread(_over, roots, limits)
+            for id in found:
+                worker, container = self._running().get(id, (None, None))
+                if worker is not None and container is not None:
+                    worker.exceeded(container)
+                    await self.runtime.signal(id, signal.SIGKILL, everyone=True)
+
+    async def _measure(self) -> None:
+        """Sample every container. For ever."""
+        while True:
+            fresh = await asyncio.to_thread(usage.sample, self._roots(), time.monotonic())
+            for id, sample in fresh.items():
+                before = self.samples[id][1] if id in self.samples else Sample(sample.time, sample.cpu, 0, 0)
+                self.samples[id] = (before, sample)
+            await asyncio.sleep(_USAGE_SECONDS if self.samples else 1.0)
+
+    def usage(self) -> dict[tuple[str, str], dict[str, tuple[float, int]]]:
+        """(namespace, pod) -> container -> (CPUs, bytes), of containers that were sampled twice."""
+        found: dict[tuple[str, str], dict[str, tuple[float, int]]] = {}
+        for id, (worker, container) in self._running().items():
+            if id in self.samples:
+                before, after = self.samples[id]
+                if before.time < after.time:
+                    found.setdefault((worker.namespace, worker.name), {})[container.name] = (
+                        usage.rate(before, after),
+                        after.memory,
+                    )
+        return found
+
+    # The Node object
+
+    async def _register(self) -> None:
+        body: Object = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": self.options.name, "labels": self._labels()},
+            "spec": {"podCIDR": network.POD_NETWORK, "podCIDRs": [network.POD_NETWORK]},
+        }
+        while True:
+            try:
+                await self.client.create(NODES, body)
+            except AlreadyExists:
+                pass
+            except ApiError as error:
+                log.warning("cannot register the node: %s", error.message)
+                await asyncio.sleep(1)
+                continue
+            await self._write_status()
+            return
+
+    def _labels(self) -> dict[str, str]:
+        arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+        return {
+            "beta.kubernetes.io/arch": arch,
+            "beta.kubernetes.io/os": "linux",
+            "kubernetes.io/arch": arch,
+            "kubernetes.io/hostname": self.options.name,
+            "kubernetes.io/os": "linux",
+        }
+
+    async def _write_status(self) -> None:
+        known = (await self.client.get(NODES, self.options.name)).get("status") or {}
+        body = {"status": node_status(self.options, known, self.host.images)}
+        await self.client.patch(
+            NODES, self.options.name, body, kind="strategic", subresource="status", field_manager="kubelet"
+        )
+
+    async def _beat(self) -> None:
+        """Renew the lease, and now and then the status. For ever."""
+        written = time.monotonic()
+        while True:
+            try:
+                await self._renew()
+                if time.monotonic() - written > _STATUS_SECONDS:
+                    await self._write_status()
+                    written = time.monotonic()
+            except NotFound:
+                await self._register()
+            except ApiError as error:
+                log.warning("heartbeat: %s", error.message)
+            await asyncio.sleep(_LEASE_RENEW_SECONDS)
+
+    async def _renew(self) -> None:
+        now = logs.now()[:26] + "Z"
+        name, namespace = self.options.name, "kube-node-lease"
+        try:
+            await self.client.patch(LEASES, name, {"spec": {"renewTime": now}}, namespace)
+        except NotFound:
+            spec = {"holderIdentity": name, "leaseDurationSeconds": _LEASE_SECONDS, "renewTime": now}
+            body: Object = {
+                "apiVersion": "coordination.k8s.io/v1",
+                "kind": "Lease",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": spec,
+            }
+            with contextlib.suppress(AlreadyExists, Conflict):
+                await self.client.create(LEASES, body, namespace)
+
+
+def _memory_limit(spec: Object) -> int:
+    limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
+    return int(quantity.parse(limit)) if limit else 0
+
+
+def _over(roots: Mapping[str, int], limits: Mapping[str, int]) -> list[str]:
+    """Containers over their limit: first by resident size, which is cheap and never too small, then exactly."""
+    rough = usage.sample(roots, 0.0, exact=False)
+    suspects = {id: roots[id] for id, sample in rough.items() if sample.resident > limits[id]}
+    return [id for id, sample in usage.sample(suspects, 0.0).items() if sample.memory > limits[id]] if suspects else []
+
+
+def node_status(options: Options, known: Object, images: ImageStore) -> Object:
+    """The Node's status: what it offers, how it is, and what it has."""
+    offered = capacity(options)
+    now = status.seconds(logs.now())
+    return {
+        "capacity": offered,
+        "allocatable": offered,
+        "addresses": [
+            {"type": "InternalIP", "address": network.NODE_ADDRESS},
+            {"type": "Hostname", "address": options.name},
+        ],
+        "conditions": _conditions(known, now, options.state),
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+        "images": [{"names": [image.name], "sizeBytes": _size(image.root)} for image in images.list()],
+        "nodeInfo": {
+            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+            "bootID": _first_line("/proc/sys/kernel/random/boot_id"),
+            "containerRuntimeVersion": "kubesim://1.0.0",
+            "kernelVersion": platform.release(),
+            "kubeProxyVersion": "",
+            "kubeletVersion": VERSION,
+            "machineID": _first_line("/etc/machine-id"),
+            "operatingSystem": "linux",
+            "osImage": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+            if Path("/etc/os-release").exists()
+            else "Linux",
+            "systemUUID": _first_line("/proc/sys/kernel/random/boot_id"),
+        },
+    }
+
+
+def _conditions(known: Object, now: str, state: Path) -> list[Object]:
+    old = {one["type"]: one for one in known.get("conditions") or []}
+    memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(state))
+    wanted = [
+        (
+            "MemoryPressure",
+            memory.available < 100 * 2**20,
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available",
+        ),
+        ("DiskPressure", disk.free < 200 * 2**20, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", False, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ]
+    found = [
+        _condition(old, kind, now, bad, reason if not bad else f"KubeletUnder{kind}", message)
+        for kind, bad, reason, message in wanted
+    ]
+    return [*found, _condition(old, "Ready", now, True, "KubeletReady", "kubelet is posting ready status")]
+
+
+def _condition(old: Mapping[str, Object], kind: str, now: str, value: bool, reason: str, message: str) -> Object:
+    text = "True" if value else "False"
+    since = old[kind]["lastTransitionTime"] if kind in old and old[kind]["status"] == text else now
+    return {
+        "type": kind,
+        "status": text,
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": since,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _size(root: Path) -> int:
+    return sum(path.lstat().st_size for path in root.rglob("*")) or 1
+
+
+def _first_line(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return os.uname().nodename

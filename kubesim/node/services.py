@@ -1,0 +1,137 @@
+"""Keeps the node's DNS and the service proxy in step with Services and EndpointSlices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from kubesim.controllers.informer import Informer
+from kubesim.node import network
+from kubesim.node.host import Host
+from kubesim.node.runtime import Connection, base_environment, connect, spawn
+from kubesim.resources import Object
+
+log = logging.getLogger(__name__)
+
+_SETTLE_SECONDS = 0.01
+_RETRY_SECONDS = 1.0
+_START_SECONDS = 20.0
+
+
+class Services:
+    """`on_names` is called after names changed."""
+
+    def __init__(self, host: Host, services: Informer, slices: Informer, on_names: Callable[[], None]) -> None:
+        self.host, self.services, self.slices, self.on_names = host, services, slices, on_names
+        self.changed = asyncio.Event()
+        self.connection: Connection | None = None
+        self.sent = ""
+        self.reported: set[tuple[str, int]] = set()
+        for informer in (services, slices):
+            informer.on(lambda old, new: self.changed.set())
+
+    def update_names(self) -> bool:
+        """Write the hosts file where names changed."""
+        self.host.services = self.services.items()
+        names = network.names(self.host.services, self.slices.items())
+        path = self.host.folder / "dns" / "hosts"
+        if names == self.host.names and path.exists():
+            return False
+        self.host.names = names
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(".hosts")
+        temporary.write_text(network.hosts_text(names))
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        return True
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.changed.wait()
+            await asyncio.sleep(_SETTLE_SECONDS)
+            self.changed.clear()
+            if self.update_names():
+                self.on_names()
+            try:
+                await self._sync_proxy()
+            except (OSError, asyncio.IncompleteReadError) as error:
+                log.warning("service proxy: %s", error)
+                self._drop()
+                self.host.later(self._again())
+
+    async def watch_proxy(self) -> None:
+        """Notice a proxy that died, and start another. For ever."""
+        while True:
+            await asyncio.sleep(_RETRY_SECONDS)
+            if self.connection is not None and self.connection.reader.at_eof():
+                self._drop()
+                self.changed.set()
+            elif self.reported:
+                self.sent = ""
+                self.changed.set()
+
+    async def _again(self) -> None:
+        await asyncio.sleep(_RETRY_SECONDS)
+        self.changed.set()
+
+    def _drop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection, self.sent = None, ""
+
+    async def close(self) -> None:
+        self._drop()
+
+    async def _sync_proxy(self) -> None:
+        wanted = network.frontends(self.host.services, self.slices.items(), offset=self.host.offset)
+        text = json.dumps({"frontends": [asdict(frontend) for frontend in wanted]})
+        if text == self.sent and self.connection is not None:
+            return
+        if self.connection is None:
+            self.connection = await self._connect()
+        answer = await self.connection.ask(json.loads(text))
+        self.sent = text
+        self._report(answer.get("problems") or [])
+
+    async def _connect(self) -> Connection:
+        folder = self.host.folder / "proxy"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(OSError):
+            return await connect(folder, "proxy.sock")
+        self.host.runtime.spawned.add(
+            spawn("kubesim.node.proxy", [str(folder)], env=base_environment(), log=folder / "log")
+        )
+        deadline = asyncio.get_running_loop().time() + _START_SECONDS
+        while True:
+            try:
+                return await connect(folder, "proxy.sock")
+            except OSError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(0.02)
+
+    def _report(self, problems: list[Mapping[str, Any]]) -> None:
+        """An Event for each port that is newly taken."""
+        now = {(str(problem["address"]), int(problem["port"])) for problem in problems}
+        for problem in problems:
+            if (problem["address"], problem["port"]) not in self.reported:
+                service = self.services.get(*problem["service"])
+                if service is not None:
+                    text = f"cannot listen on {problem['address']}:{problem['port']}: {problem['message']}"
+                    self.host.event(service | {"kind": "Service"}, "Warning", "FailedToListen", text)
+        self.reported = now
+
+
+def endpoints(slices: Informer, namespace: str, name: str) -> list[Object]:
+    """The EndpointSlices of a Service."""
+    return [
+        piece
+        for piece in slices.items(namespace)
+        if (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name
+    ]

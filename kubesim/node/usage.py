@@ -1,0 +1,94 @@
+"""What containers use: CPU time and memory of whole process trees, from /proc, sampled every few seconds.
+
+Memory is the proportional share (PSS): what forks share with their fork server counts once, split among them, as near as a process can come
+to what a cgroup would charge. Reading it walks page tables, so the cheaper resident size decides whether a limit needs a closer look.
+"""
+
+# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """At `time` (s, monotonic) a container had used `cpu` seconds and held `resident` bytes; `memory` is its proportional share."""
+
+    time: float
+    cpu: float
+    resident: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class _Process:
+    parent: int
+    session: int
+    cpu: float
+    resident: int
+
+
+def processes() -> dict[int, _Process]:
+    """Every process of the machine that this user may see."""
+    table = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+                cpu = sum(map(int, fields[11:15])) / _TICKS
+                table[int(name)] = _Process(int(fields[1]), int(fields[3]), cpu, int(fields[21]) * _PAGE)
+    return table
+
+
+def trees(table: Mapping[int, _Process], roots: Mapping[str, int]) -> dict[str, list[int]]:
+    """The processes of each container: descendants of its first process, and its session."""
+    children: dict[int, list[int]] = {}
+    sessions: dict[int, list[int]] = {}
+    for pid, process in table.items():
+        children.setdefault(process.parent, []).append(pid)
+        sessions.setdefault(process.session, []).append(pid)
+    return {name: _tree(root, children, sessions) for name, root in roots.items() if root in table}
+
+
+def _tree(root: int, children: Mapping[int, list[int]], sessions: Mapping[int, list[int]]) -> list[int]:
+    found: set[int] = set()
+    waiting = [root, *sessions.get(root, [])]
+    while waiting:
+        pid = waiting.pop()
+        if pid not in found:
+            found.add(pid)
+            waiting += children.get(pid, [])
+    return sorted(found)
+
+
+def proportional(pid: int) -> int:
+    """A process's proportional share of memory, in bytes; 0 where it is gone."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def sample(roots: Mapping[str, int], now: float, *, exact: bool = True) -> dict[str, Sample]:
+    """One sample for each container (by id), given its first process. Without `exact`, memory is the resident size."""
+    table = processes()
+    found = {}
+    for name, pids in trees(table, roots).items():
+        known = [pid for pid in pids if pid in table]
+        resident = sum(table[pid].resident for pid in known)
+        memory = sum(map(proportional, known)) if exact else resident
+        found[name] = Sample(now, sum(table[pid].cpu for pid in known), resident, memory)
+    return found
+
+
+def rate(before: Sample, after: Sample) -> float:
+    """CPUs used between two samples."""
+    return max(after.cpu - before.cpu, 0.0) / max(after.time - before.time, 1e-3)
