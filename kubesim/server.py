@@ -14,14 +14,17 @@ from pathlib import Path
 import yaml
 
 from kubesim import builtin
-from kubesim.api import bootstrap
+from kubesim.api import bootstrap, services
 from kubesim.api.app import Server
 from kubesim.api.http import Front, tls
 from kubesim.api.local import LocalClient
 from kubesim.api.objects import Objects
 from kubesim.api.reader import StoreReader
 from kubesim.api.steps import Steps
-from kubesim.api.subresources import HANDLERS
+from kubesim.api.semantics import Schemas
+from kubesim.api.tabling import Tabler
+from kubesim.auth.rbac import Authorizer
+from kubesim.admission.chain import Chain
 from kubesim.auth import keys
 from kubesim.auth.authenticate import Authenticator
 from kubesim.auth.certificates import Certificates
@@ -88,21 +91,13 @@ async def running(settings: Settings) -> AsyncIterator[Cluster]:
 @contextlib.asynccontextmanager
 async def _cluster(settings: Settings, store: Store) -> AsyncIterator[Cluster]:
     authority = Authority.load(settings.state)
-    registry = Registry(builtin.resources())
-    reader = StoreReader(store, registry)
-    authenticator = Authenticator(
-        Tokens(keys.load(settings.state / "sa.key"), reader), certificates=Certificates(authority.certificate)
-    )
-    objects = Objects(store, registry, Steps(reader))
-    server = Server(
-        store, registry, objects, address=f"{settings.address}:{settings.port}", authenticator=authenticator, subresources=HANDLERS
-    )
+    server = _server(settings, store, authority)
     front = Front(server)
     port = await front.start(settings.address, settings.port, _context(settings, authority))
     server.address = f"{settings.address}:{port}"
     cluster = Cluster(settings, server, authority, port)
     try:
-        await bootstrap.run(LocalClient(server, SYSTEM, manager="kube-apiserver"), reader, settings.address, port)
+        await bootstrap.run(LocalClient(server, SYSTEM, manager="kube-apiserver"), server.reader, settings.address, port)
         admin = cluster.kubeconfig("kubernetes-admin", ("system:masters",))
         write_private(settings.state / "admin.kubeconfig", admin.encode())
         server.ready = True
@@ -110,6 +105,26 @@ async def _cluster(settings: Settings, store: Store) -> AsyncIterator[Cluster]:
     finally:
         server.ready = False
         await front.stop()
+
+
+def _server(settings: Settings, store: Store, authority: Authority) -> Server:
+    registry = Registry(builtin.resources())
+    reader, schemas = StoreReader(store, registry), Schemas()
+    tokens = Tokens(keys.load(settings.state / "sa.key"), reader)
+    authorizer = Authorizer(reader)
+    steps = Steps(schemas, Chain(authorizer, defaults=lambda resource, obj: steps.default(resource, obj)), reader)
+    steps.allocators[services.STORAGE] = lambda obj, old: services.allocate(store, obj, old)
+    objects = Objects(store, steps)
+    return Server(
+        store=store,
+        registry=registry,
+        reader=reader,
+        objects=objects,
+        authorizer=authorizer,
+        authenticator=Authenticator(tokens, certificates=Certificates(authority.certificate)),
+        tokens=tokens,
+        tabler=Tabler(schemas, objects.clock),
+    )
 
 
 def _context(settings: Settings, authority: Authority):  # type: ignore[no-untyped-def]

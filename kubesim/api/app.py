@@ -7,60 +7,59 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from kubesim.api import discovery, render, verbs
+from kubesim.api import pages, render, subresources, verbs
+from kubesim.api.crds import Definitions
 from kubesim.api.objects import Objects
 from kubesim.api.reader import StoreReader
-from kubesim.api.request import Request, Response
+from kubesim.api.request import Call, Options, Request, Response
+from kubesim.api.tabling import Tabler
+from kubesim.api.virtual import Virtual
 from kubesim.auth.attributes import Attributes
 from kubesim.auth.authenticate import Authenticator, Credentials
 from kubesim.auth.impersonate import impersonate, requested
 from kubesim.auth.rbac import Authorizer
+from kubesim.auth.reviews import Reviews
+from kubesim.auth.tokens import Tokens
+from kubesim.auth.user import SYSTEM, User
 from kubesim.errors import ApiError, InternalError, MethodNotAllowed, NotFound
+from kubesim.paths import RequestInfo
 from kubesim.resources import Object, Registry, Resource
 from kubesim.store import Store
 
 log = logging.getLogger("kubesim.api")
 Layer = Callable[[Request], Awaitable[Response | None]]
-Subresource = Callable[["Server", Request, Resource], Awaitable[Response]]
-
-VERSION: Object = {
-    "major": "1",
-    "minor": "36",
-    "emulationMajor": "1",
-    "emulationMinor": "36",
-    "minCompatibilityMajor": "1",
-    "minCompatibilityMinor": "35",
-    "gitVersion": "v1.36.2",
-    "gitCommit": "$Format:%H$",
-    "gitTreeState": "",
-    "buildDate": "1970-01-01T00:00:00Z",
-    "goVersion": "go1.26.3",
-    "compiler": "gc",
-    "platform": "linux/amd64",
-}
 
 
+@dataclass
 class Server:
-    """`address` is where clients reach it, as /api says. `subresources` maps (storage name or "*", subresource) to a handler."""
+    """The parts, and the layers made of them. `address` (host:port) is where clients reach it; `node` is None where none runs.
 
-    def __init__(
-        self,
-        store: Store,
-        registry: Registry,
-        objects: Objects,
-        *,
-        address: str,
-        authenticator: Authenticator,
-        subresources: Mapping[tuple[str, str], Subresource],
-    ) -> None:
-        self.store, self.registry, self.objects, self.address = store, registry, objects, address
-        self.reader = StoreReader(store, registry)
-        self.authorizer = Authorizer(self.reader)
-        self.authenticator = authenticator
-        self.subresources = subresources
-        self.ready = False
-        self.layers: tuple[Layer, ...] = (self.authenticate, self.impersonate, self.authorize, self.route)
+    `handlers` are subresources that are no view of an object, by (storage name, subresource); `virtual` are kinds that are computed.
+    """
+
+    store: Store
+    registry: Registry
+    reader: StoreReader
+    objects: Objects
+    authorizer: Authorizer
+    authenticator: Authenticator
+    tokens: Tokens
+    tabler: Tabler
+    address: str = ""
+    ready: bool = False
+    node: Any = None
+    handlers: Mapping[tuple[str, str], verbs.Handler] = field(default_factory=dict)
+    virtual: Mapping[str, Virtual] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reviews = Reviews(self.authenticator, self.authorizer)
+        self.steps = self.objects.steps
+        self.crds = Definitions(self)
+        self.pages = pages.Pages(self)
+        self.layers: tuple[Layer, ...] = (self._authenticate, self._impersonate, self._authorize, self._page, self._route)
 
     async def handle(self, request: Request) -> Response:
         try:
@@ -70,81 +69,108 @@ class Server:
                     return render.with_warnings(response, request.warnings)
         except ApiError as error:
             return render.with_warnings(render.failure(error), request.warnings)
-        except Exception as error:  # noqa: BLE001  the outer layer: a bug must not end the server
+        except Exception as error:  # the outer layer: a bug in one request must not end the server
             log.exception("%s %s", request.method, request.path)
             return render.failure(InternalError(f"Internal error occurred: {type(error).__name__}"))
-        return not_found_page()
+        return render.not_found_page()
 
-    async def authenticate(self, request: Request) -> Response | None:
-        offered = request.headers.get("Sec-WebSocket-Protocol", "")
-        protocols = [each.strip() for each in offered.split(",")] if offered else []
-        authorization = request.headers.get("Authorization", "")
-        request.user = await self.authenticator.authenticate(Credentials(request.certificate, authorization, protocols))
+    # The layers
+
+    async def _authenticate(self, request: Request) -> Response | None:
+        headers = request.headers
+        offered = [text.strip() for text in headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        credentials = Credentials(request.certificate, headers.get("Authorization", ""), offered)
+        request.user = await self.authenticator.authenticate(credentials)
         return None
 
-    async def impersonate(self, request: Request) -> Response | None:
+    async def _impersonate(self, request: Request) -> Response | None:
         headers = list(request.headers.items())
         if requested(headers):
             request.user = impersonate(attributes(request), headers, self.authorizer)
         return None
 
-    async def authorize(self, request: Request) -> Response | None:
+    async def _authorize(self, request: Request) -> Response | None:
         self.authorizer.check(attributes(request))
         return None
 
-    async def route(self, request: Request) -> Response | None:
-        if not request.info.is_resource:
-            return self._page(request)
-        resource = self.registry.find(request.info.key)
-        if resource is None:
-            if not self.registry.of(request.info.group, request.info.version):
-                return not_found_page()
-            raise no_resource()
-        return await self._resource(request, resource)
+    async def _page(self, request: Request) -> Response | None:
+        return None if request.info.is_resource else self.pages.answer(request)
 
-    async def _resource(self, request: Request, resource: Resource) -> Response:
+    async def _route(self, request: Request) -> Response | None:
         info = request.info
-        if bool(info.namespace) and not resource.namespaced and resource.key != "v1/namespaces":
+        if not info.is_resource:
+            return None
+        resource = self.registry.find(info.key)
+        if resource is None and not self.registry.of(info.group, info.version):
+            return None
+        if resource is None or (info.namespace and not resource.namespaced and resource.key != "v1/namespaces"):
             raise no_resource()
         if info.subresource:
-            if not resource.has(info.subresource):
-                raise no_resource()
-            if info.verb not in resource.verbs_of(info.subresource):
-                raise bad_method()
-            found = self.subresources.get((resource.storage, info.subresource)) or self.subresources.get(("*", info.subresource))
-            if found is None:
-                raise no_resource()
-            return await found(self, request, resource)
-        handler = verbs.HANDLERS.get(info.verb)
-        if handler is None or info.verb not in resource.verbs or (info.verb in ("create",) and info.name) or (info.verb in ("update", "patch") and not info.name):
+            return await self._subresource(request, resource)
+        if info.verb not in resource.verbs or not fits(info):
             raise bad_method()
-        return await handler(self, request, resource)
+        if info.verb == "create" and resource.namespaced and not info.namespace:
+            raise bad_method()
+        return await verbs.HANDLERS[info.verb](self, request, resource)
 
-    def _page(self, request: Request) -> Response:
-        path = request.path.rstrip("/")
-        if path in ("/healthz", "/livez", "/readyz"):
-            return render.text("ok") if self.ready or path == "/livez" else render.text("not ready", status=500)
-        if path == "/version":
-            return render.answer(VERSION)
-        return self._discovery(request, path) or not_found_page()
+    async def _subresource(self, request: Request, resource: Resource) -> Response:
+        name = request.info.subresource
+        if not resource.has(name):
+            raise no_resource()
+        if request.info.verb not in resource.verbs_of(name):
+            raise bad_method()
+        handler = self.handlers.get((resource.storage, name))
+        if handler is not None:
+            await self._connect(request, resource)
+            return await handler(self, request, resource)
+        if name in subresources.VIEWS or (resource.storage, name) in subresources.POSTS:
+            return await verbs.view(self, request, resource)
+        raise no_resource()
 
-    def _discovery(self, request: Request, path: str) -> Response | None:
-        if path in ("/api", "/apis"):
-            form = render.negotiate(request.accept, kinds=("APIGroupDiscoveryList",))
-            if form.kind:
-                response = render.answer(discovery.aggregated(self.registry, core=path == "/api"))
-                response.content_type = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-                return response
-            return render.answer(discovery.versions(self.address) if path == "/api" else discovery.groups(self.registry))
-        parts = path.strip("/").split("/")
-        found = None
-        if parts[0] == "api" and len(parts) == 2:
-            found = discovery.resources(self.registry, "", parts[1])
-        elif parts[0] == "apis" and len(parts) == 2:
-            found = discovery.group(self.registry, parts[1])
-        elif parts[0] == "apis" and len(parts) == 3:
-            found = discovery.resources(self.registry, parts[1], parts[2])
-        return None if found is None else render.answer(found)
+    async def _connect(self, request: Request, resource: Resource) -> None:
+        """CONNECT admission: what is asked is the options, and nothing is written."""
+        call = verbs.call_of(request, resource, Options())
+        admission = self.steps.request(call, "CONNECT", None, None)
+        await self.steps.chain.mutate(admission, self.reader)
+        await self.steps.ask(admission)
+        self.steps.chain.validate_final(admission, self.reader)
+
+    # Calls from inside
+
+    def call(
+        self,
+        user: User,
+        verb: str,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        name: str = "",
+        subresource: str = "",
+        options: Options | None = None,
+    ) -> Call:
+        """A call that did not come by HTTP."""
+        info = RequestInfo(
+            path="",
+            verb=verb,
+            is_resource=True,
+            group=resource.group,
+            version=resource.version,
+            namespace=namespace,
+            resource=resource.plural,
+            subresource=subresource,
+            name=name,
+        )
+        return Call(info, resource, user, options or Options(field_validation="Ignore"))
+
+    def system(self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = "") -> Call:
+        """A call of the API server's own."""
+        options = Options(field_manager="kube-apiserver", field_validation="Ignore")
+        return self.call(SYSTEM, verb, resource, namespace=namespace, name=name, subresource=subresource, options=options)
+
+
+def fits(info: RequestInfo) -> bool:
+    """Whether a verb of a collection names none, and a verb of an object names one. A watch may be either."""
+    return info.verb == "watch" or bool(info.name) != (info.verb in ("create", "list", "deletecollection"))
 
 
 def attributes(request: Request) -> Attributes:
@@ -163,12 +189,8 @@ def attributes(request: Request) -> Attributes:
     )
 
 
-def not_found_page() -> Response:
-    return render.text("404 page not found\n", status=404)
-
-
 class _Bare(ApiError):
-    """A refusal whose details are there and empty, as the router's are."""
+    """A refusal of the router's: its details are there and empty."""
 
     def status(self) -> Object:
         body = super().status()

@@ -84,6 +84,10 @@ def text(body: str, *, status: int = 200) -> Response:
     return Response(status, body.encode(), content_type="text/plain; charset=utf-8")
 
 
+def not_found_page() -> Response:
+    return text("404 page not found\n", status=404)
+
+
 def head(resource: Resource) -> bytes:
     """How every encoded object of this kind begins."""
     return f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",'.encode()

@@ -69,18 +69,21 @@ class Options:
     propagation: str = ""
     grace_seconds: int | None = None
     preconditions: Mapping[str, Any] = field(default_factory=dict)
-    ignore_store_read_error: bool = False
 
 
 @dataclass
 class Call:
-    """One call on objects. `resource` is the kind in the version the caller speaks; `warnings` become Warning headers."""
+    """One call on objects. `resource` is the kind in the version the caller speaks; `warnings` become Warning headers.
+
+    `problems` are what only the bytes showed (duplicate fields), to be judged with the unknown fields.
+    """
 
     info: RequestInfo
     resource: Resource
     user: User
     options: Options = Options()
     warnings: list[str] = field(default_factory=list)
+    problems: tuple[str, ...] = ()
 
     @property
     def namespace(self) -> str:

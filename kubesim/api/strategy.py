@@ -6,101 +6,222 @@ import copy
 from datetime import datetime, timedelta
 from typing import Any
 
+from kubesim.admission.amounts import container_amounts
 from kubesim.api.request import Options
-from kubesim.errors import BadRequest
+from kubesim.errors import ApiError, BadRequest, Cause, Invalid
 from kubesim.resources import Object, Resource
 
-SERVER_METADATA = ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
-KEPT_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "namespace", "name", "generateName")
+SERVER_METADATA = ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "managedFields")
+"""What a create may not bring."""
 
-NO_GENERATION = frozenset({"v1/namespaces", "v1/nodes", "v1/services", "v1/persistentvolumes", "v1/persistentvolumeclaims", "v1/resourcequotas",
-                           "autoscaling/v1/horizontalpodautoscalers", "autoscaling/v2/horizontalpodautoscalers", "certificates.k8s.io/v1/certificatesigningrequests", "storage.k8s.io/v1/volumeattachments", "apiregistration.k8s.io/v1/apiservices"})
-WITH_GENERATION = frozenset({"networking.k8s.io/v1/networkpolicies", "networking.k8s.io/v1/ingressclasses", "scheduling.k8s.io/v1/priorityclasses",
-    *(f"admissionregistration.k8s.io/v1/{plural}" for plural in ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations", "validatingadmissionpolicybindings", "validatingwebhookconfigurations")), "discovery.k8s.io/v1/endpointslices"})
-KEEPS_STATUS_ON_CREATE = frozenset({"v1/nodes", "v1/persistentvolumeclaims"})
-FOREGROUND = "foregroundDeletion"
-ORPHAN = "orphan"
+KEPT_METADATA = ("name", "generateName", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+"""What an update may not change."""
+
+WITHOUT_GENERATION = frozenset(
+    {
+        "v1/namespaces",
+        "v1/nodes",
+        "v1/persistentvolumeclaims",
+        "v1/persistentvolumes",
+        "v1/resourcequotas",
+        "v1/services",
+        "apiregistration.k8s.io/v1/apiservices",
+        "autoscaling/v1/horizontalpodautoscalers",
+        "autoscaling/v2/horizontalpodautoscalers",
+        "certificates.k8s.io/v1/certificatesigningrequests",
+        "networking.k8s.io/v1/servicecidrs",
+        "storage.k8s.io/v1/volumeattachments",
+    }
+)
+"""Kinds with a status whose generation Kubernetes does not count."""
+
+WITH_GENERATION = frozenset(
+    {
+        "admissionregistration.k8s.io/v1/mutatingadmissionpolicies",
+        "admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings",
+        "admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+        "admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+        "admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+        "discovery.k8s.io/v1/endpointslices",
+        "networking.k8s.io/v1/ingressclasses",
+        "networking.k8s.io/v1/networkpolicies",
+        "scheduling.k8s.io/v1/priorityclasses",
+    }
+)
+"""Kinds without a status whose generation is counted all the same."""
+
+CREATE_ON_UPDATE = frozenset(
+    {
+        "v1/endpoints",
+        "v1/events",
+        "v1/limitranges",
+        "v1/services",
+        "coordination.k8s.io/v1/leases",
+        "events.k8s.io/v1/events",
+        "rbac.authorization.k8s.io/v1/clusterrolebindings",
+        "rbac.authorization.k8s.io/v1/clusterroles",
+        "rbac.authorization.k8s.io/v1/rolebindings",
+        "rbac.authorization.k8s.io/v1/roles",
+    }
+)
+VERSION_REQUIRED = frozenset({"admissionregistration.k8s.io", "coordination.k8s.io", "networking.k8s.io/ipaddresses", "flowcontrol.apiserver.k8s.io"})
+KEEPS_STATUS = frozenset({"v1/nodes"})
+"""Kinds that may be created with a status."""
+
+STATUS_PARTS = {"approval": "status", "status": "status", "finalize": "spec"}
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+CRD_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+CRDS = "apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def has_generation(resource: Resource) -> bool:
-    if resource.custom or resource.key in WITH_GENERATION:
-        return True
-    return resource.has("status") and resource.key not in NO_GENERATION
+    return resource.custom or resource.key in WITH_GENERATION or (resource.has("status") and resource.key not in WITHOUT_GENERATION)
 
 
 def create_on_update(resource: Resource) -> bool:
     """Whether a PUT of a name that is not there makes it."""
-    return resource.key in {"v1/configmaps", "v1/endpoints", "v1/events", "v1/limitranges", "v1/secrets", "v1/services", "coordination.k8s.io/v1/leases",
-                            "rbac.authorization.k8s.io/v1/roles", "rbac.authorization.k8s.io/v1/rolebindings", "rbac.authorization.k8s.io/v1/clusterroles",
-                            "rbac.authorization.k8s.io/v1/clusterrolebindings", "events.k8s.io/v1/events", "v1/resourcequotas"} and False or resource.key in {"v1/events", "v1/endpoints", "coordination.k8s.io/v1/leases", "v1/services", "v1/limitranges", "events.k8s.io/v1/events", "rbac.authorization.k8s.io/v1/roles", "rbac.authorization.k8s.io/v1/rolebindings", "rbac.authorization.k8s.io/v1/clusterroles", "rbac.authorization.k8s.io/v1/clusterrolebindings"}
+    return resource.key in CREATE_ON_UPDATE
+
+
+def unconditional_update(resource: Resource) -> bool:
+    """Whether a PUT may leave the resourceVersion out."""
+    return not resource.custom and resource.group not in VERSION_REQUIRED
+
+
+def version_required(resource: Resource, name: str) -> ApiError:
+    message = "Invalid value: 0: must be specified for an update"
+    return Invalid(
+        f'{resource.group_resource} "{name}" is invalid: metadata.resourceVersion: {message}',
+        details={"name": name, "group": resource.group, "kind": resource.plural},
+        causes=[Cause("FieldValueInvalid", message, "metadata.resourceVersion")],
+    )
+
+
+# What comes in
+
+
+def check_body(resource: Resource, body: Object, namespace: str) -> None:
+    """The body's kind and namespace must be what the URL says."""
+    check_type(resource, body)
+    metadata = body.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise BadRequest(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: metadata is no object')
+    if resource.namespaced and (metadata or {}).get("namespace", namespace) not in (namespace, ""):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def check_type(resource: Resource, body: Object) -> None:
-    kind, version = body.get("kind", resource.kind), body.get("apiVersion", resource.api_version)
+    kind, version = body.get("kind") or resource.kind, body.get("apiVersion") or resource.api_version
     if kind == resource.kind and version == resource.api_version:
         return
-    if kind != resource.kind and version == resource.api_version:
-        raise BadRequest(
-            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: converting (v1.{kind}) to (core.{resource.kind}): '
-            "unknown conversion"
-        )
-    raise BadRequest(f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})")
+    if version != resource.api_version:
+        raise BadRequest(f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})")
+    what = f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
+    raise BadRequest(f"{what}: converting (v1.{kind}) to (core.{resource.kind}): unknown conversion")
 
 
 def prepare_create(resource: Resource, obj: Object) -> None:
-    if resource.has("status") and resource.key not in KEEPS_STATUS_ON_CREATE:
+    """What the server sets, whatever the caller or admission said."""
+    if resource.has("status") and resource.key not in KEEPS_STATUS:
         obj.pop("status", None)
     if has_generation(resource):
         obj["metadata"]["generation"] = 1
     if resource.key == "v1/namespaces":
-        finalizers = obj.setdefault("spec", {}).setdefault("finalizers", [])
-        if "kubernetes" not in finalizers:
-            finalizers.append("kubernetes")
+        spec = obj.setdefault("spec", {})
+        spec["finalizers"] = list(dict.fromkeys([*(spec.get("finalizers") or ()), "kubernetes"]))
         obj["status"] = {"phase": "Active"}
     elif resource.key == "v1/pods":
-        obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+        obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj)}
+    elif resource.key == "v1/persistentvolumes":
+        obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": obj["metadata"]["creationTimestamp"]}
+    elif resource.key in _EMPTY_STATUS:
+        obj["status"] = copy.deepcopy(_EMPTY_STATUS[resource.key])
+
+
+_EMPTY_STATUS: dict[str, Object] = {
+    "apps/v1/deployments": {},
+    "apps/v1/replicasets": {"replicas": 0},
+    "apps/v1/statefulsets": {"replicas": 0, "availableReplicas": 0},
+    "apps/v1/daemonsets": {"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0},
+    "v1/replicationcontrollers": {"replicas": 0},
+    "v1/services": {"loadBalancer": {}},
+    "v1/persistentvolumeclaims": {"phase": "Pending"},
+    "v1/resourcequotas": {},
+    "batch/v1/jobs": {},
+    "batch/v1/cronjobs": {},
+    "autoscaling/v2/horizontalpodautoscalers": {"desiredReplicas": 0, "currentMetrics": None},
+    "autoscaling/v1/horizontalpodautoscalers": {"desiredReplicas": 0, "currentMetrics": None},
+    "networking.k8s.io/v1/ingresses": {"loadBalancer": {}},
+    "policy/v1/poddisruptionbudgets": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
+    "certificates.k8s.io/v1/certificatesigningrequests": {},
+}
+"""How an empty status of Kubernetes's types prints."""
+
+
+def qos_class(pod: Object) -> str:
+    """Guaranteed where every container's limits are set and its requests are them, BestEffort where nothing is set, else Burstable."""
+    spec = pod.get("spec") or {}
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    requests = [_compute(container, "requests") for container in containers]
+    limits = [_compute(container, "limits") for container in containers]
+    if not any(requests) and not any(limits):
+        return "BestEffort"
+    guaranteed = all(len(have) == 2 and (not asked or asked == have) for asked, have in zip(requests, limits, strict=True))
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _compute(container: Object, which: Any) -> dict[str, object]:
+    found = container_amounts(container, which)
+    return {name: amount.value for name, amount in found.items() if name in ("cpu", "memory") and amount.value}
+
+
+# What changes
 
 
 def prepare_update(resource: Resource, obj: Object, before: Object, subresource: str) -> Object:
     """`obj` with everything a caller of this (sub)resource may not change put back as it was."""
-    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in KEPT_METADATA and key != "selfLink"}
+    sent = obj.get("metadata") or {}
     kept = {key: before["metadata"][key] for key in KEPT_METADATA if key in before["metadata"]}
-    head: Object = {"kind": before["kind"], "apiVersion": resource.api_version, "metadata": kept | metadata}
+    metadata = kept | {key: value for key, value in sent.items() if key not in KEPT_METADATA and key != "selfLink"}
+    metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
+    head: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
     obj = head | {key: value for key, value in obj.items() if key not in head}
-    obj["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
-    if subresource == "status":
-        return _only_status(obj, before, custom=resource.custom)
-    if resource.has("status"):
-        _put_back(obj, before, "status")
-    if resource.key == "v1/namespaces" and subresource != "finalize":
-        obj.setdefault("spec", {})["finalizers"] = (before.get("spec") or {}).get("finalizers", [])
+    if subresource in STATUS_PARTS:
+        return _only(STATUS_PARTS[subresource], obj, before, custom=resource.custom)
+    if resource.has("status") and subresource != "binding":
+        _take(obj, before, "status")
+    if resource.key == "v1/namespaces":
+        obj.setdefault("spec", {})["finalizers"] = list((before.get("spec") or {}).get("finalizers") or ())
     return obj
 
 
-def _only_status(obj: Object, before: Object, *, custom: bool) -> Object:
+def _only(part: str, obj: Object, before: Object, *, custom: bool) -> Object:
+    """`before` with one part of `obj`, and with what of its metadata such a view may change."""
     kept = copy.deepcopy(before)
-    _put_back(kept, obj, "status")
-    metadata = obj["metadata"]
-    for key in ("managedFields", *(() if custom else ("labels", "annotations", "finalizers", "ownerReferences"))):
-        if key in metadata:
-            kept["metadata"][key] = metadata[key]
+    _take(kept, obj, part)
+    writable = ("managedFields",) if custom else ("managedFields", "labels", "annotations", "finalizers", "ownerReferences")
+    for key in writable:
+        if key in obj["metadata"]:
+            kept["metadata"][key] = obj["metadata"][key]
         else:
             kept["metadata"].pop(key, None)
     return kept
 
 
-def _put_back(obj: Object, before: Object, key: str) -> None:
-    if key in before:
-        obj[key] = copy.deepcopy(before[key])
+def _take(obj: Object, source: Object, key: str) -> None:
+    if key in source:
+        obj[key] = copy.deepcopy(source[key])
     else:
         obj.pop(key, None)
 
 
-def generation(resource: Resource, obj: Object, before: Object) -> None:
-    """Counts changes of everything but metadata and status."""
-    if not has_generation(resource):
-        return
-    if _desired(obj) != _desired(before):
+def complete_update(resource: Resource, obj: Object, before: Object) -> None:
+    """Counts a change of what is desired: everything but metadata and status."""
+    if has_generation(resource) and _desired(obj) != _desired(before):
         obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
 
 
@@ -108,30 +229,46 @@ def _desired(obj: Object) -> Object:
     return {key: value for key, value in obj.items() if key not in ("metadata", "status", "apiVersion", "kind")}
 
 
+# What goes
+
+
 def begin_delete(resource: Resource, obj: Object, options: Options, now: datetime) -> bool:
     """Marks `obj` as being deleted; True where nothing holds it and it can go at once."""
     metadata = obj["metadata"]
-    _propagation(metadata, options.propagation)
+    _propagate(metadata, options.propagation)
+    if resource.key == CRDS:
+        metadata["finalizers"] = list(dict.fromkeys([*(metadata.get("finalizers") or ()), CRD_CLEANUP]))
     grace = _grace(resource, obj, options)
-    if metadata.get("deletionTimestamp") is None or grace < (metadata.get("deletionGracePeriodSeconds") or 0):
-        if resource.key == "v1/namespaces" or grace or metadata.get("finalizers"):
-            metadata["deletionTimestamp"] = _stamp(now + timedelta(seconds=grace))
-            metadata["deletionGracePeriodSeconds"] = grace
-            if resource.key == "v1/namespaces":
-                metadata.pop("deletionGracePeriodSeconds")
-                obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
-            elif has_generation(resource) and "generation" in metadata:
-                metadata["generation"] += 1
-    held = metadata.get("finalizers") or (resource.key == "v1/namespaces" and obj.get("spec", {}).get("finalizers"))
-    return not held and grace == 0
+    spec_finalizers = resource.key == "v1/namespaces" and bool((obj.get("spec") or {}).get("finalizers"))
+    held = bool(metadata.get("finalizers")) or spec_finalizers
+    gone = not held and grace == 0
+    if gone and resource.key != "v1/pods":
+        return True
+    if "deletionTimestamp" not in metadata:
+        _mark(resource, obj, now, grace)
+    elif grace < metadata.get("deletionGracePeriodSeconds", 0):
+        metadata["deletionTimestamp"], metadata["deletionGracePeriodSeconds"] = stamp(now + timedelta(seconds=grace)), grace
+    return gone
 
 
-def _propagation(metadata: dict[str, Any], policy: str) -> None:
-    finalizers = [each for each in metadata.get("finalizers") or () if each not in (FOREGROUND, ORPHAN)] if policy else list(metadata.get("finalizers") or ())
-    if policy == "Foreground":
-        finalizers.append(FOREGROUND)
-    elif policy == "Orphan":
-        finalizers.append(ORPHAN)
+def _mark(resource: Resource, obj: Object, now: datetime, grace: int) -> None:
+    metadata = obj["metadata"]
+    metadata["deletionTimestamp"] = stamp(now + timedelta(seconds=grace))
+    if resource.key == "v1/namespaces":
+        obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+        return
+    if resource.key != CRDS:
+        metadata["deletionGracePeriodSeconds"] = grace
+    if "generation" in metadata and resource.key != CRDS:
+        metadata["generation"] += 1
+
+
+def _propagate(metadata: dict[str, Any], policy: str) -> None:
+    """Foreground and Orphan are finalizers that the garbage collector takes off; Background takes none."""
+    if not policy:
+        return
+    finalizers = [each for each in metadata.get("finalizers") or () if each not in (FOREGROUND, ORPHAN)]
+    finalizers += {"Foreground": [FOREGROUND], "Orphan": [ORPHAN]}.get(policy, [])
     if finalizers:
         metadata["finalizers"] = finalizers
     else:
@@ -139,19 +276,13 @@ def _propagation(metadata: dict[str, Any], policy: str) -> None:
 
 
 def _grace(resource: Resource, obj: Object, options: Options) -> int:
-    """Only pods end gracefully; one that no node runs goes at once."""
-    if resource.key != "v1/pods":
+    """Only pods end gracefully; one that no node runs, or that has ended, goes at once."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    if resource.key != "v1/pods" or not spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
         return 0
-    if not (obj.get("spec") or {}).get("nodeName") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
+    current = obj["metadata"].get("deletionGracePeriodSeconds")
     wanted = options.grace_seconds
     if wanted is None:
-        wanted = obj["metadata"].get("deletionGracePeriodSeconds")
-    if wanted is None:
-        wanted = (obj.get("spec") or {}).get("terminationGracePeriodSeconds", 30)
-    wanted = int(wanted)
-    return max(wanted, 1) if wanted < 0 else wanted
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        wanted = spec.get("terminationGracePeriodSeconds", 30) if current is None else current
+    wanted = 1 if wanted < 0 else wanted
+    return int(wanted if current is None else min(wanted, current))

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
+from kubesim.api.semantics import Schemas, tables
 from kubesim.resources import Object, Resource
 
 
-def table(
-    resource: Resource, objects: Sequence[Object], metadata: Object, *, include: str = "Metadata", headed: bool = True
-) -> Object:
-    """`include` is None, Metadata or Object: what each row carries of its object."""
-    return {
-        "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": metadata,
-        "columnDefinitions": columns(resource) if headed else [],
-        "rows": [row(resource, obj, include) for obj in objects],
-    }
+class Tabler:
+    """Prints objects. `clock` gives the time that ages are counted to."""
+
+    def __init__(self, schemas: Schemas, clock: Callable[[], datetime]) -> None:
+        self._schemas, self._clock = schemas, clock
+
+    def table(
+        self, resource: Resource, objects: Sequence[Object], metadata: Mapping[str, object], *, include: str = "Metadata", headed: bool = True
+    ) -> Object:
+        """`include` is None, Metadata or Object: what each row carries of its object."""
+        model, now = self._schemas.of(resource), self._clock()
+        rows = [{"cells": tables.cells(model, obj, now)} | _carried(obj, include) for obj in objects]
+        columns = tables.columns(model) if headed else []
+        return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": columns, "rows": rows}
 
 
-def row(resource: Resource, obj: Object, include: str) -> Object:
-    found: Object = {"cells": cells(resource, obj)}
+def _carried(obj: Object, include: str) -> Object:
     if include == "Object":
-        found["object"] = obj
-    elif include != "None":
-        found["object"] = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-    return found
-
-
-def columns(resource: Resource) -> list[Object]:
-    return [{"name": "Name", "type": "string", "format": "name", "description": "Name must be unique within a namespace.", "priority": 0}]
-
-
-def cells(resource: Resource, obj: Object) -> list[object]:
-    return [obj["metadata"]["name"]]
+        return {"object": obj}
+    if include == "None":
+        return {}
+    return {"object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}}

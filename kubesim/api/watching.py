@@ -10,20 +10,26 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from kubesim.api import convert
 from kubesim.errors import Expired
-from kubesim.selectors import FieldSelector, LabelSelector
+from kubesim.resources import Resource
+from kubesim.selectors import EVERYTHING, FieldSelector, LabelSelector
 from kubesim.store import Action, Change, Compacted, Record, Store
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Which objects of a kind are watched or listed. `view` puts an object into the version that field selectors speak of."""
+    """The objects of a kind that one caller looks at."""
 
-    kind: str
+    resource: Resource
     namespace: str = ""
     name: str = ""
-    labels: LabelSelector = LabelSelector()
+    labels: LabelSelector = EVERYTHING
     fields: FieldSelector = FieldSelector()
+
+    @property
+    def kind(self) -> str:
+        return self.resource.storage
 
     @property
     def selective(self) -> bool:
@@ -36,8 +42,9 @@ class Scope:
         return (not self.namespace or record.namespace == self.namespace) and (not self.name or record.name == self.name)
 
     def selects(self, record: Record) -> bool:
-        obj = record.object
-        return self.labels.matches(obj["metadata"].get("labels")) and self.fields.matches(obj)
+        if not self.labels.matches(record.object["metadata"].get("labels")):
+            return False
+        return not self.fields.terms or self.fields.matches(convert.to_version(self.resource, record.object))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +53,12 @@ class Seen:
 
     type: Action
     record: Record
-    revision: int
 
 
-async def follow(store: Store, scope: Scope, since: int, *, idle: Callable[[], float | None] = lambda: None) -> AsyncIterator[list[Seen]]:
-    """Batches of changes after `since`, for ever. `idle` gives how long to wait for one; after that time an empty batch comes."""
+async def follow(
+    store: Store, scope: Scope, since: int, *, idle: Callable[[], float | None] = lambda: None
+) -> AsyncIterator[list[Seen]]:
+    """Batches of changes after `since`, for ever. `idle` says how long to wait for one; after that time an empty batch comes."""
     while True:
         wake = store.waiter(scope.kind)
         reached = store.revision
@@ -58,7 +66,7 @@ async def follow(store: Store, scope: Scope, since: int, *, idle: Callable[[], f
             changes = store.changes(scope.kind, since)
         except Compacted as old:
             raise Expired(f"too old resource version: {old}") from None
-        since = reached
+        since = max(since, reached)
         seen = [event for change in changes if (event := see(scope, change)) is not None]
         if seen:
             yield seen
@@ -73,9 +81,9 @@ def see(scope: Scope, change: Change) -> Seen | None:
     if not scope.holds(change.record):
         return None
     if not scope.selective:
-        return Seen(change.action, change.record, change.revision)
+        return Seen(change.action, change.record)
     before = change.previous is not None and scope.selects(change.previous)
     after = change.action != "DELETED" and scope.selects(change.record)
     if after:
-        return Seen("MODIFIED" if before else "ADDED", change.record, change.revision)
-    return Seen("DELETED", change.record, change.revision) if before else None
+        return Seen("MODIFIED" if before else "ADDED", change.record)
+    return Seen("DELETED", change.record) if before else None
