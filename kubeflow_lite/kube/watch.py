@@ -16,13 +16,13 @@ PAUSE = 1.0
 """Seconds between attempts while the API server does not answer."""
 
 
-async def follow(client: Client, resource: str, name: str) -> AsyncIterator[Object | None]:
-    """A cluster-scoped object as it is now, then after every change; None while there is none.
+async def follow(client: Client, resource: str, name: str, namespace: str = "") -> AsyncIterator[Object | None]:
+    """An object as it is now, then after every change; None while there is none.
 
     States may be left out, the latest never is: a list and a watch from its resourceVersion, and a new list when the watch ends for
     whatever reason.
     """
-    only = f"metadata.name={name}"
+    only = f"metadata.name={name}" + (f",metadata.namespace={namespace}" if namespace else "")
     while True:
         try:
             page = await client.list(resource, fields=only)
