@@ -19,6 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     """Its exit code; 2 means that another try would end the same."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("training").setLevel(logging.INFO)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")  # of libraries, about their own future
     request = parse(sys.argv[1:] if argv is None else argv, job=os.environ.get("JOB_NAME", ""))
     os.environ.update(patience(os.environ))

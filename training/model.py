@@ -51,19 +51,11 @@ def split(table: Table, parameters: Parameters) -> Split:
     return Split(*(np.ascontiguousarray(part) for part in parts))
 
 
-def train(table: Table, parameters: Parameters, *, workers: int = 1) -> Trained:
-    """Fit on the training part; fold scores come from other processes meanwhile."""
-    parts = split(table, parameters)
-    with _folds(parts, parameters, workers) as scores, sklearn.config_context(skip_parameter_validation=True):
+def train(parts: Split, parameters: Parameters) -> Trained:
+    """Fit on the training part, judge on the test part."""
+    with sklearn.config_context(skip_parameter_validation=True):
         forest = _forest(parameters).fit(parts.train_features, parts.train_target)
-        metrics, confusion = judge(forest, parts)
-        accuracies = [score.result()[0] for score in scores]
-        f1s = [score.result()[1] for score in scores]
-    metrics |= {
-        "cv_accuracy_mean": float(np.mean(accuracies)),
-        "cv_accuracy_std": float(np.std(accuracies)),
-        "cv_f1_mean": float(np.mean(f1s)),
-    }
+    metrics, confusion = judge(forest, parts)
     return Trained(forest=forest, split=parts, metrics=metrics, confusion=confusion)
 
 
@@ -92,14 +84,36 @@ def _forest(parameters: Parameters) -> RandomForestClassifier:
 Score = tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Folds:
+    """A cross-validation under way."""
+
+    scores: list[Future[Score]]
+
+    def metrics(self) -> dict[str, float]:
+        """Wait for the last fold."""
+        accuracies, f1s = zip(*(score.result() for score in self.scores), strict=True)
+        return {
+            "cv_accuracy_mean": float(np.mean(accuracies)),
+            "cv_accuracy_std": float(np.std(accuracies)),
+            "cv_f1_mean": float(np.mean(f1s)),
+        }
+
+
 @contextmanager
-def _folds(parts: Split, parameters: Parameters, workers: int) -> Iterator[list[Future[Score]]]:
-    """Accuracy and F1 of each fold, computed in processes forked from this one: imports and data are there already."""
+def cross_validation(parts: Split, parameters: Parameters, *, workers: int) -> Iterator[Folds]:
+    """Accuracy and F1 of each fold, computed beside whatever the caller does, in processes forked from this one.
+
+    Forked, because imports and data are there already. Leaving the context ends what is still running.
+    """
     folds = StratifiedKFold(n_splits=parameters.folds, shuffle=True, random_state=parameters.seed)
     pairs = list(folds.split(parts.train_features, parts.train_target))
     fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(workers, len(pairs)), mp_context=fork, initializer=_in_worker) as pool:
-        yield [pool.submit(_fold, parts, parameters, learn, judged) for learn, judged in pairs]
+    pool = ProcessPoolExecutor(min(workers, len(pairs)), mp_context=fork, initializer=_in_worker)
+    try:
+        yield Folds([pool.submit(_fold, parts, parameters, learn, judged) for learn, judged in pairs])
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _in_worker() -> None:

@@ -38,6 +38,10 @@ class Package:
     digest: str
     equality: Equality
 
+    def metrics(self) -> dict[str, float]:
+        """The comparison, for the run."""
+        return {"forms_points": self.equality.points, "forms_largest_difference": self.equality.largest}
+
 
 @cache
 def versions() -> dict[str, str]:

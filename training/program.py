@@ -68,45 +68,25 @@ def run(request: Request, client: MlflowClient) -> Result:
 
 def _run(request: Request, table: data.Table, recorder: Recorder, undo: _Undo, started: float) -> Result:
     recorder.describe(request, table)
-    trained = model.train(table, request.parameters, workers=request.workers)
-    metrics = trained.metrics
-    _log.info("accuracy %.4f, F1 %.4f on the test set", metrics["accuracy"], metrics["f1"])
-    undo.logged = logged = recorder.begin_model(request.model)
-    with tempfile.TemporaryDirectory(prefix="training-") as scratch:
-        made = package.write(
-            Path(scratch) / "model",
-            table,
-            trained,
-            seed=request.parameters.seed,
-            mlflow_model=recorder.description(logged),
-        )
-        _log.info(
-            "skops and ONNX agree on %d points (largest difference %.1g)", made.equality.points, made.equality.largest
-        )
-        drawing = Path(scratch) / "confusion_matrix.png"
-        picture.confusion(trained.confusion, table.classes, drawing)
-        recorder.attach(drawing)
-        recorder.upload(logged, made)
-    recorder.log(
-        metrics | {"forms_points": made.equality.points, "forms_largest_difference": made.equality.largest},
-        {"model_digest": made.digest},
-        logged,
-    )
+    parts = model.split(table, request.parameters)
+    with model.cross_validation(parts, request.parameters, workers=request.workers) as folds:
+        trained = model.train(parts, request.parameters)
+        _log.info("accuracy %.4f, F1 %.4f on the test set", trained.metrics["accuracy"], trained.metrics["f1"])
+        undo.logged = logged = recorder.begin_model(request.model)
+        made = _store(request, table, trained, recorder, logged)
+        across = folds.metrics()
+    _log.info("accuracy %.4f ± %.4f over %d folds", *list(across.values())[:2], request.parameters.folds)
+    recorder.log(trained.metrics | across | made.metrics(), {"model_digest": made.digest}, logged)
     version = registry.register(
         recorder.client,
         request.model,
         source=logged.artifact_location,
         run_id=recorder.run_id,
         model_id=logged.model_id,
-        tags={
-            SCORE: repr(metrics["accuracy"]),
-            "model_digest": made.digest,
-            "data_digest": table.digest,
-            PROMOTED: "false",
-        },
+        tags=_version_tags(table, trained, made),
     )
     _log.info("registered %s version %s", version.name, version.version)
-    promotion = registry.promote(recorder.client, version, metrics["accuracy"])
+    promotion = registry.promote(recorder.client, version, trained.metrics["accuracy"])
     recorder.finish()
     return Result(
         run_id=recorder.run_id,
@@ -120,10 +100,35 @@ def _run(request: Request, table: data.Table, recorder: Recorder, undo: _Undo, s
         model_uri=logged.artifact_location,
         model_digest=made.digest,
         data_digest=table.digest,
-        accuracy=metrics["accuracy"],
-        f1=metrics["f1"],
+        accuracy=trained.metrics["accuracy"],
+        f1=trained.metrics["f1"],
         seconds=round(time.monotonic() - started, 2),
     )
+
+
+def _store(
+    request: Request, table: data.Table, trained: model.Trained, recorder: Recorder, logged: LoggedModel
+) -> package.Package:
+    """Write the model and the picture, compare the model's forms, and send both to S3."""
+    with tempfile.TemporaryDirectory(prefix="training-") as scratch:
+        folder, drawing = Path(scratch) / "model", Path(scratch) / "confusion_matrix.png"
+        description = recorder.description(logged)
+        made = package.write(folder, table, trained, seed=request.parameters.seed, mlflow_model=description)
+        alike = made.equality
+        _log.info("skops and ONNX agree on %d points (largest difference %.1g)", alike.points, alike.largest)
+        picture.confusion(trained.confusion, table.classes, drawing)
+        recorder.attach(drawing)
+        recorder.upload(logged, made)
+    return made
+
+
+def _version_tags(table: data.Table, trained: model.Trained, made: package.Package) -> dict[str, str]:
+    return {
+        SCORE: repr(trained.metrics["accuracy"]),
+        PROMOTED: "false",
+        "model_digest": made.digest,
+        "data_digest": table.digest,
+    }
 
 
 class _Undo:

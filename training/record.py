@@ -37,6 +37,7 @@ def patience(env: Mapping[str, str]) -> dict[str, str]:
         "AWS_RETRY_MODE": "standard",
         "AWS_MAX_ATTEMPTS": "9",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     return {name: value for name, value in wanted.items() if name not in env}
 
