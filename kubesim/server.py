@@ -6,35 +6,40 @@ import asyncio
 import base64
 import contextlib
 import fcntl
+import importlib
+import logging
 import os
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from kubesim import builtin
-from kubesim.api import bootstrap, services
+from kubesim import builtin, controllers, node
+from kubesim.admission.chain import Chain
+from kubesim.api import bootstrap, events, services
 from kubesim.api.app import Server
 from kubesim.api.http import Front, tls
 from kubesim.api.local import LocalClient
 from kubesim.api.objects import Objects
 from kubesim.api.reader import StoreReader
-from kubesim.api.steps import Steps
 from kubesim.api.semantics import Schemas
+from kubesim.api.steps import Steps
 from kubesim.api.tabling import Tabler
-from kubesim.auth.rbac import Authorizer
-from kubesim.admission.chain import Chain
 from kubesim.auth import keys
-from kubesim.auth.authenticate import Authenticator
+from kubesim.auth.authenticate import Authenticator, StaticTokens
 from kubesim.auth.certificates import Certificates
+from kubesim.auth.rbac import Authorizer
 from kubesim.auth.tokens import Tokens
-from kubesim.auth.user import SYSTEM, component
+from kubesim.auth.user import SYSTEM, User, component
+from kubesim.auth.webhook import TokenWebhook
 from kubesim.pki import Authority, Pair, write_private
 from kubesim.resources import Registry
 from kubesim.store import Store
 
-ISSUER = "https://kubernetes.default.svc.cluster.local"
+log = logging.getLogger("kubesim")
 
 
 class Locked(Exception):
@@ -43,7 +48,7 @@ class Locked(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where a cluster lives and listens. Port 0 lets the kernel choose."""
+    """Where a cluster lives and listens. Port 0 lets the kernel choose. `stop_containers`: whether they end with the server."""
 
     state: Path
     address: str = "127.0.0.1"
@@ -51,6 +56,9 @@ class Settings:
     name: str = "kubesim"
     controllers: bool = True
     node: bool = True
+    stop_containers: bool = False
+    token_webhook: str = ""
+    static_tokens: Mapping[str, User] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,14 +69,15 @@ class Cluster:
     server: Server
     authority: Authority
     port: int
+    stop_containers: bool = False
 
     @property
     def url(self) -> str:
         return f"https://{self.settings.address}:{self.port}"
 
-    def client(self, user: str = "system:admin") -> LocalClient:
+    def client(self, user: str = "system:admin", *, manager: str = "") -> LocalClient:
         """The API in process, as a trusted component."""
-        return LocalClient(self.server, component(user))
+        return LocalClient(self.server, component(user), manager=manager)
 
     def kubeconfig(self, user: str, groups: tuple[str, ...] = ()) -> str:
         """A kubeconfig for anyone, with a fresh client certificate."""
@@ -77,67 +86,161 @@ class Cluster:
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Cluster]:
-    """The cluster, ready to be asked; ends with the block."""
+    """The cluster, ready to be asked; ends with the block. Raises Locked where another one runs on the state directory."""
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _lock(settings.state):
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_lock(settings.state))
         store = Store(settings.state / "store.db")
-        try:
-            async with _cluster(settings, store) as cluster:
-                yield cluster
-        finally:
-            store.close()
-
-
-@contextlib.asynccontextmanager
-async def _cluster(settings: Settings, store: Store) -> AsyncIterator[Cluster]:
-    authority = Authority.load(settings.state)
-    server = _server(settings, store, authority)
-    front = Front(server)
-    port = await front.start(settings.address, settings.port, _context(settings, authority))
-    server.address = f"{settings.address}:{port}"
-    cluster = Cluster(settings, server, authority, port)
-    try:
+        stack.callback(store.close)
+        authority = Authority.load(settings.state)
+        server = await _server(settings, store, authority, stack)
+        front = Front(server)
+        port = await front.start(settings.address, settings.port, _context(settings, authority))
+        stack.push_async_callback(front.stop)
+        server.address = f"{settings.address}:{port}"
+        cluster = Cluster(settings, server, authority, port, settings.stop_containers)
         await bootstrap.run(LocalClient(server, SYSTEM, manager="kube-apiserver"), server.reader, settings.address, port)
         admin = cluster.kubeconfig("kubernetes-admin", ("system:masters",))
         write_private(settings.state / "admin.kubeconfig", admin.encode())
+        await _start(cluster, stack)
         server.ready = True
+        stack.callback(_not_ready, server)
         yield cluster
-    finally:
-        server.ready = False
-        await front.stop()
 
 
-def _server(settings: Settings, store: Store, authority: Authority) -> Server:
+def _not_ready(server: Server) -> None:
+    server.ready = False
+
+
+async def _server(settings: Settings, store: Store, authority: Authority, stack: contextlib.AsyncExitStack) -> Server:
     registry = Registry(builtin.resources())
     reader, schemas = StoreReader(store, registry), Schemas()
     tokens = Tokens(keys.load(settings.state / "sa.key"), reader)
+    webhook = TokenWebhook(settings.token_webhook) if settings.token_webhook else None
+    if webhook is not None:
+        stack.push_async_callback(webhook.close)
     authorizer = Authorizer(reader)
-    steps = Steps(schemas, Chain(authorizer, defaults=lambda resource, obj: steps.default(resource, obj)), reader)
+    chain = Chain(authorizer, defaults=lambda resource, obj: steps.default(resource, obj))
+    stack.push_async_callback(chain.close)
+    steps = Steps(schemas, chain, reader)
     steps.allocators[services.STORAGE] = lambda obj, old: services.allocate(store, obj, old)
     objects = Objects(store, steps)
+    authenticator = Authenticator(
+        tokens,
+        certificates=Certificates(authority.certificate),
+        static=StaticTokens(settings.static_tokens) if settings.static_tokens else None,
+        webhook=webhook,
+    )
     return Server(
         store=store,
         registry=registry,
         reader=reader,
         objects=objects,
         authorizer=authorizer,
-        authenticator=Authenticator(tokens, certificates=Certificates(authority.certificate)),
+        authenticator=authenticator,
         tokens=tokens,
         tabler=Tabler(schemas, objects.clock),
     )
 
 
-def _context(settings: Settings, authority: Authority):  # type: ignore[no-untyped-def]
+# What runs beside the API
+
+
+async def _start(cluster: Cluster, stack: contextlib.AsyncExitStack) -> None:
+    """Starts what the settings ask for; each part is a task that ends with the stack."""
+    settings, server = cluster.settings, cluster.server
+    background = Background()
+    stack.push_async_callback(background.stop)
+    background.start("definitions", server.crds.run)
+    background.start("events", lambda: events.expire(server))
+    if settings.node:
+        _start_node(cluster, background, stack)
+    if settings.controllers:
+        background.start("controllers", lambda: _controllers(cluster))
+
+
+def _controllers(cluster: Cluster) -> Coroutine[Any, Any, None]:
+    """Run as long as the cluster does."""
+    authority, registry = cluster.authority, cluster.server.registry
+
+    def sign(csr: str, *, signer: str, usages: list[str], expiration_seconds: int | None) -> str:
+        seconds = {} if expiration_seconds is None else {"seconds": expiration_seconds}
+        return authority.sign(csr.encode(), usages, **seconds).decode()
+
+    return controllers.run_all(
+        lambda name: LocalClient(cluster.server, component(f"system:{name}"), manager=name),
+        discover=lambda: tuple(registry),
+        ca=authority.pem.decode(),
+        sign=sign,
+        volumes=cluster.settings.state / "volumes",
+        host=cluster.settings.name,
+    )
+
+
+def _start_node(cluster: Cluster, background: Background, stack: contextlib.AsyncExitStack) -> None:
+    """The node, and what of the API only a node can answer: logs, exec, metrics."""
+    settings, server = cluster.settings, cluster.server
+    name = f"system:node:{settings.name}-node"
+    server.node = node.start(LocalClient(server, component(name), manager="kubelet"), settings)
+    server.handlers = _optional("kubesim.api.streams", "HANDLERS", {})
+    server.virtual = _optional("kubesim.api.metrics", "virtual", lambda _: {})(server.node)
+
+    async def stop() -> None:
+        await server.node.stop(containers=cluster.stop_containers)
+
+    stack.push_async_callback(stop)
+    stack.push_async_callback(background.stop)  # before the node is told to let go: `run` must have ended
+    background.start("node", server.node.run)
+
+
+def _optional(module: str, name: str, default: Any) -> Any:
+    try:
+        return getattr(importlib.import_module(module), name, default)
+    except ModuleNotFoundError:
+        return default
+
+
+class Background:
+    """Tasks beside the API. One that fails is logged and started again after a moment: a bug in a controller must not end the lab."""
+
+    PAUSE = 1.0
+
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._keep(name, run), name=name))
+
+    async def _keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await run()
+            except Exception:
+                log.exception("%s failed; starting it again", name)
+            await asyncio.sleep(self.PAUSE)
+
+    async def stop(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# Files
+
+
+def _context(settings: Settings, authority: Authority) -> ssl.SSLContext:
     pair = authority.server([settings.address])
-    write_private(settings.state / "server.crt", pair.certificate)
-    write_private(settings.state / "server.key", pair.key)
-    return tls(settings.state / "server.crt", settings.state / "server.key", settings.state / "ca.crt")
+    certificate, key = settings.state / "server.crt", settings.state / "server.key"
+    write_private(certificate, pair.certificate)
+    write_private(key, pair.key)
+    return tls(certificate, key, settings.state / "ca.crt")
 
 
 @contextlib.contextmanager
-def _lock(state: Path):  # type: ignore[no-untyped-def]
+def _lock(state: Path) -> Iterator[None]:
     """Held as long as the process lives, whatever ends it; the file names who holds it."""
-    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -145,31 +248,41 @@ def _lock(state: Path):  # type: ignore[no-untyped-def]
             holder = os.read(descriptor, 32).decode() or "unknown"
             raise Locked(f"{state} is in use by another kubesim (pid {holder}): stop it first, or use another --state") from None
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)
 
 
+def holder(state: Path) -> int | None:
+    """The pid of the server that runs on a state directory; None where none does."""
+    try:
+        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 32).decode()
+        return int(text) if text.isdigit() else None
+    finally:
+        os.close(descriptor)
+    return None
+
+
 def kubeconfig(name: str, url: str, ca: bytes, user: str, pair: Pair) -> str:
+    """A kubeconfig that needs no other file."""
+
     def data(raw: bytes) -> str:
         return base64.b64encode(raw).decode()
 
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority-data": data(ca)}}],
-            "users": [{"name": user, "user": {"client-certificate-data": data(pair.certificate), "client-key-data": data(pair.key)}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
-            "current-context": name,
-        },
-        sort_keys=False,
-    )
-
-
-async def serve(settings: Settings, stopped: asyncio.Event) -> None:
-    """Runs until `stopped` is set."""
-    async with running(settings) as cluster:
-        print(f"kubesim is ready at {cluster.url} (kubeconfig: {settings.state / 'admin.kubeconfig'})", flush=True)
-        await stopped.wait()
+    credentials = {"client-certificate-data": data(pair.certificate), "client-key-data": data(pair.key)}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": url, "certificate-authority-data": data(ca)}}],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
+        "current-context": name,
+    }
+    return yaml.safe_dump(config, sort_keys=False)

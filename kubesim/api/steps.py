@@ -99,11 +99,11 @@ class Steps:
         raise unsupported(call.resource)
 
     def applied(self, call: Call, live: Object | None, body: Object, now: str) -> Object:
-        """Server-side apply's merge; not yet decoded or defaulted."""
+        """Server-side apply's merge; not yet defaulted."""
         return patch.server_side_apply(
             self.model(call.resource),
             live,
-            body,
+            self.decode(call, body),
             manager=call.options.field_manager,
             now=now,
             force=call.options.force,
