@@ -1,5 +1,6 @@
 """Running the program: one process, one loop, loopback unless told otherwise; SIGTERM saves and stops within a second."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -15,15 +17,45 @@ from awssim.errors import StandinError, StateUnusable
 from awssim.files import private_directory
 from awssim.settings import Settings
 
+if TYPE_CHECKING:
+    from awssim.stand import Stand
+
+log = logging.getLogger("awssim")
+
 
 class _Server(uvicorn.Server):
-    """uvicorn, but a signal ends in a clean return: uvicorn raises it again, and the process would die of it unsaved."""
+    """uvicorn, with the stand-in's upkeep beside it.
+
+    A signal ends in a clean return: uvicorn raises it again, and the process would die of it unsaved.
+    """
+
+    def __init__(self, config: uvicorn.Config, stand: "Stand") -> None:
+        super().__init__(config)
+        self._stand = stand
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._upkeep = asyncio.get_running_loop().create_task(_upkeep(self._stand))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._upkeep.cancel()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.handle_exit)
         yield
+
+
+async def _upkeep(stand: "Stand") -> None:
+    """Lifecycle rules and the sweep, now and every hour."""
+    while True:
+        try:
+            await stand.registry.maintain()
+        except OSError as error:
+            log.error("upkeep failed, it is tried again in an hour: %s", error)
+        await asyncio.sleep(3600)
 
 
 def serve(settings: Settings) -> None:
@@ -49,7 +81,7 @@ def serve(settings: Settings) -> None:
     scheme = "https" if settings.tls_certificate else "http"
     print(f"awssim listens on {scheme}://{settings.address}:{settings.port}", flush=True)
     try:
-        _Server(config).run(sockets=[listener])
+        _Server(config, stand).run(sockets=[listener])
     finally:
         stand.save_all()
 

@@ -9,6 +9,8 @@ from awssim.asgi import Request
 from awssim.errors import Refused
 from awssim.files import private_directory
 from awssim.journal import Journal
+from awssim.registry.api import Api
+from awssim.registry.registry import Registry
 from awssim.root import root_key
 from awssim.settings import Settings
 
@@ -34,6 +36,9 @@ class Stand:
         self.modules: dict[str, Any] = {}
         for name in _MODULES:
             self.module(name)
+        self.registry = Registry(settings, self.module("ecr"))
+        api = Api(self.registry, self.module("ecr").handle_request)
+        self.module("ecr").handle_request = api.handle_request
 
     def module(self, name: str) -> Any:
         """A ministack service, with its saved state, loaded on first use."""

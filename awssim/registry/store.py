@@ -1,0 +1,237 @@
+"""Images on disk: content in files named by their digest and shared by all repositories, and one SQLite index of who has what.
+
+A file is renamed into place before the index names it, so the index never names content that is not there; what a killed process left
+unnamed is swept. The index is SQLite in WAL mode: a committed transaction survives kill -9.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from awssim.files import private_directory
+from awssim.registry.manifests import Manifest
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS blob (repository TEXT, digest TEXT, size INTEGER, at REAL, PRIMARY KEY (repository, digest)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS blob_digest ON blob (digest);
+CREATE TABLE IF NOT EXISTS manifest (repository TEXT, digest TEXT, media_type TEXT, artifact_type TEXT, config_type TEXT, subject TEXT,
+    size INTEGER, pushed_at REAL, pulled_at REAL, content BLOB, PRIMARY KEY (repository, digest));
+CREATE TABLE IF NOT EXISTS needs (repository TEXT, manifest TEXT, digest TEXT, PRIMARY KEY (repository, manifest, digest)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tag (repository TEXT, tag TEXT, digest TEXT, at REAL, PRIMARY KEY (repository, tag)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS scan (repository TEXT, digest TEXT, report TEXT, PRIMARY KEY (repository, digest)) WITHOUT ROWID;
+"""
+_UNUSED_FOR = 3600.0
+_PULL_RECORDED_EVERY = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A stored manifest, with the tags that point at it."""
+
+    repository: str
+    digest: str
+    media_type: str
+    artifact_type: str
+    config_type: str
+    subject: str
+    size: int
+    pushed_at: float
+    pulled_at: float | None
+    content: bytes
+    tags: tuple[str, ...]
+
+
+class Store:
+    """Repositories here are keys (``region/name``); whether one exists is ECR's to say."""
+
+    def __init__(self, directory: Path) -> None:
+        self._blobs = private_directory(directory / "blobs")
+        self.uploads = private_directory(directory / "uploads")
+        path = directory / "index.sqlite"
+        path.touch(mode=0o600)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def path(self, digest: str) -> Path:
+        algorithm, _, value = digest.partition(":")
+        return self._blobs / algorithm / value[:2] / value
+
+    def size(self, repository: str, digest: str) -> int | None:
+        """A blob's size, or None where the repository has no such blob."""
+        row = self._db.execute(
+            "SELECT size FROM blob WHERE repository = ? AND digest = ?", (repository, digest)
+        ).fetchone()
+        return row[0] if row else None
+
+    def add_blob(self, repository: str, digest: str, file: Path) -> None:
+        """Take over a finished file whose digest has been checked."""
+        size, target = file.stat().st_size, self.path(digest)
+        private_directory(target.parent)
+        file.rename(target)
+        self._link(repository, digest, size)
+
+    def mount(self, repository: str, digest: str, source: str) -> bool:
+        size = self.size(source, digest)
+        if size is None:
+            return False
+        self._link(repository, digest, size)
+        return True
+
+    def _link(self, repository: str, digest: str, size: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?)", (repository, digest, size, time.time()))
+
+    def delete_blob(self, repository: str, digest: str) -> None:
+        self._db.execute("DELETE FROM blob WHERE repository = ? AND digest = ?", (repository, digest))
+
+    def put_manifest(self, repository: str, digest: str, content: bytes, manifest: Manifest, tag: str) -> None:
+        """Store a manifest and let ``tag`` (where there is one) point at it, in one transaction."""
+        size = manifest.size or max([self._size_of(repository, child) for child in manifest.children], default=0)
+        row = (
+            repository,
+            digest,
+            manifest.media_type,
+            manifest.artifact_type,
+            manifest.config_type,
+            manifest.subject,
+            size,
+            time.time(),
+        )
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO manifest VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT DO NOTHING",
+                (*row, content),
+            )
+            needed = [(repository, digest, item) for item in (*manifest.blobs, *manifest.children)]
+            self._db.executemany("INSERT OR IGNORE INTO needs VALUES (?, ?, ?)", needed)
+            if tag:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?)", (repository, tag, digest, time.time())
+                )
+
+    def _size_of(self, repository: str, digest: str) -> int:
+        found = self.image(repository, digest)
+        return found.size if found else 0
+
+    def image(self, repository: str, reference: str) -> Image | None:
+        """The image a tag or a digest names."""
+        digest = reference if ":" in reference else self.tagged(repository, reference)
+        images = self._images("repository = ? AND digest = ?", (repository, digest or ""))
+        return images[0] if images else None
+
+    def images(self, repository: str) -> list[Image]:
+        return self._images("repository = ?", (repository,))
+
+    def referrers(self, repository: str, subject: str) -> list[Image]:
+        return self._images("repository = ? AND subject = ?", (repository, subject))
+
+    def _images(self, where: str, values: tuple[str, ...]) -> list[Image]:
+        columns = (
+            "repository, digest, media_type, artifact_type, config_type, subject, size, pushed_at, pulled_at, content"
+        )
+        rows = self._db.execute(
+            f"SELECT {columns} FROM manifest WHERE {where} ORDER BY pushed_at, rowid", values
+        ).fetchall()
+        return [
+            Image(
+                repository=row[0], digest=row[1], media_type=row[2], artifact_type=row[3], config_type=row[4], subject=row[5],
+                size=row[6], pushed_at=row[7], pulled_at=row[8], content=row[9], tags=self._tags_of(row[0], row[1]),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def _tags_of(self, repository: str, digest: str) -> tuple[str, ...]:
+        rows = self._db.execute(
+            "SELECT tag FROM tag WHERE repository = ? AND digest = ? ORDER BY tag", (repository, digest)
+        )
+        return tuple(row[0] for row in rows)
+
+    def tagged(self, repository: str, tag: str) -> str | None:
+        row = self._db.execute("SELECT digest FROM tag WHERE repository = ? AND tag = ?", (repository, tag)).fetchone()
+        return row[0] if row else None
+
+    def tags(self, repository: str) -> list[str]:
+        return [
+            row[0] for row in self._db.execute("SELECT tag FROM tag WHERE repository = ? ORDER BY tag", (repository,))
+        ]
+
+    def parents(self, repository: str, digest: str) -> list[str]:
+        """The indexes that need a manifest."""
+        rows = self._db.execute("SELECT manifest FROM needs WHERE repository = ? AND digest = ?", (repository, digest))
+        return [row[0] for row in rows]
+
+    def pulled(self, repository: str, digest: str) -> None:
+        """Remember that an image was pulled; not more often than once a minute."""
+        now = time.time()
+        self._db.execute(
+            "UPDATE manifest SET pulled_at = ? WHERE repository = ? AND digest = ? AND coalesce(pulled_at, 0) < ?",
+            (now, repository, digest, now - _PULL_RECORDED_EVERY),
+        )
+
+    def untag(self, repository: str, tag: str) -> None:
+        self._db.execute("DELETE FROM tag WHERE repository = ? AND tag = ?", (repository, tag))
+
+    def delete_images(self, repository: str, digests: Iterable[str]) -> None:
+        with self._transaction():
+            for digest in digests:
+                for table, column in (
+                    ("manifest", "digest"),
+                    ("tag", "digest"),
+                    ("needs", "manifest"),
+                    ("scan", "digest"),
+                ):
+                    self._db.execute(f"DELETE FROM {table} WHERE repository = ? AND {column} = ?", (repository, digest))
+
+    def delete_repository(self, repository: str) -> None:
+        with self._transaction():
+            for table in ("manifest", "tag", "needs", "scan", "blob"):
+                self._db.execute(f"DELETE FROM {table} WHERE repository = ?", (repository,))
+
+    def report(self, repository: str, digest: str) -> str | None:
+        row = self._db.execute(
+            "SELECT report FROM scan WHERE repository = ? AND digest = ?", (repository, digest)
+        ).fetchone()
+        return row[0] if row else None
+
+    def set_report(self, repository: str, digest: str, report: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO scan VALUES (?, ?, ?)", (repository, digest, report))
+
+    def sweep(self, *, unused_for: float = _UNUSED_FOR) -> int:
+        """Forget blobs no manifest needs, and remove files no repository has; the number of files removed.
+
+        What arrived within ``unused_for`` seconds is spared: it may belong to a push under way.
+        """
+        before = time.time() - unused_for
+        self._db.execute(
+            "DELETE FROM blob WHERE at < ? AND NOT EXISTS "
+            "(SELECT 1 FROM needs WHERE needs.repository = blob.repository AND needs.digest = blob.digest)",
+            (before,),
+        )
+        removed = 0
+        for file in (*self._blobs.glob("*/*/*"), *self.uploads.iterdir()):
+            digest = f"{file.parent.parent.name}:{file.name}"
+            used = self._db.execute("SELECT 1 FROM blob WHERE digest = ?", (digest,)).fetchone()
+            if not used and file.stat().st_mtime < before:
+                with suppress(FileNotFoundError):
+                    file.unlink()
+                removed += 1
+        return removed
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")
