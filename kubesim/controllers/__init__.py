@@ -7,33 +7,41 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kubesim.client import Client
+from kubesim.controllers.autoscaler import Autoscalers
+from kubesim.controllers.budget import Budgets
 from kubesim.controllers.clock import Clock, SystemClock
+from kubesim.controllers.cronjob import CronJobs
+from kubesim.controllers.daemonset import DaemonSets
 from kubesim.controllers.deployment import Deployments
 from kubesim.controllers.endpoints import EndpointsController
 from kubesim.controllers.garbage import GarbageCollector
 from kubesim.controllers.job import Jobs
 from kubesim.controllers.mirroring import Mirroring
 from kubesim.controllers.namespace import Namespaces
+from kubesim.controllers.nodes import Nodes, TaintEviction
 from kubesim.controllers.pods import PodCollector
 from kubesim.controllers.provisioner import EphemeralClaims, Provisioner
+from kubesim.controllers.quota import Quotas
 from kubesim.controllers.replicaset import ReplicaSets
+from kubesim.controllers.roles import Aggregation
 from kubesim.controllers.runtime import Cluster, Controller
 from kubesim.controllers.scheduler import Scheduler
 from kubesim.controllers.serviceaccount import RootCertificates, ServiceAccounts, TokenSecrets
+from kubesim.controllers.signing import Sign, Signing
 from kubesim.controllers.slices import Slices
 from kubesim.controllers.statefulset import StatefulSets
+from kubesim.controllers.ttl import FinishedJobs
 from kubesim.controllers.volume import Claims, Protection, Volumes
 from kubesim.resources import Resource
-
-Sign = Callable[..., str]
-"""`sign(csr_pem, *, signer, usages, expiration_seconds)`: the certificate chain, PEM."""
 
 
 def controllers(
     cluster: Cluster, *, discover: Callable[[], Sequence[Resource]], ca: str, sign: Sign | None
 ) -> list[Controller]:
     """Everything kube-controller-manager runs here."""
+    signers = [Signing(cluster, sign=sign)] if sign is not None else []
     return [
+        *signers,
         Namespaces(cluster, discover=discover),
         ServiceAccounts(cluster),
         RootCertificates(cluster, ca=ca),
@@ -46,6 +54,15 @@ def controllers(
         Volumes(cluster),
         Protection(cluster),
         EphemeralClaims(cluster),
+        DaemonSets(cluster),
+        CronJobs(cluster),
+        FinishedJobs(cluster),
+        Autoscalers(cluster, discover=discover),
+        Budgets(cluster),
+        Quotas(cluster, discover=discover),
+        Aggregation(cluster),
+        Nodes(cluster),
+        TaintEviction(cluster),
         EndpointsController(cluster),
         Slices(cluster),
         Mirroring(cluster),
