@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from kubeflow_lite.apply import RESOURCES
-from kubeflow_lite.kube.client import Client
+from kubeflow_lite.kube.client import Client, path
 from kubeflow_lite.kube.config import Access, from_kubeconfig
 from kubeflow_lite.kube.watch import follow
 from kubeflow_lite.objects import Object, name
@@ -95,6 +95,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 async def client(cluster: Cluster) -> AsyncIterator[Client]:
     async with Client(cluster.access) as admin:
         yield admin
+
+
+async def account_kubeconfig(cluster: Cluster, account: str, target: Path) -> Path:
+    """A kubeconfig that signs in as a service account of namespace kubeflow: a program gets no more than its manifest grants."""
+    async with Client(cluster.access) as admin:
+        address = path("v1/serviceaccounts", "kubeflow", account, "token")
+        token = (await admin._call("POST", address, json_body={"spec": {"expirationSeconds": 3600}}))["status"]["token"]
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    for user in config["users"]:
+        user["user"] = {"token": token}
+    target.write_text(yaml.safe_dump(config))
+    return target
 
 
 async def _install(running: Cluster) -> None:
