@@ -205,6 +205,11 @@ def _backends(slices: Sequence[Object], port_name: str, offset: int) -> Iterator
     yield from ready or _endpoints(slices, port_name, offset, "serving")
 
 
+def ready_endpoints(slices: Sequence[Object], port_name: str) -> Iterator[tuple[str, int]]:
+    """Address and port of the ready endpoints of a Service's port, as the API has them."""
+    return _endpoints(slices, port_name, 0, "ready")
+
+
 def _endpoints(slices: Sequence[Object], port_name: str, offset: int, condition: str) -> Iterator[tuple[str, int]]:
     for piece in slices:
         for port in piece.get("ports") or []:

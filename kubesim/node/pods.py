@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from kubesim.errors import ApiError, Conflict, NotFound
 from kubesim.node import containers, logs, network, probes, status
@@ -246,7 +247,7 @@ class PodWorker:
         self.failures += 1
         if self.failures in (1, 4) or self.failures % 20 == 0:
             self.host.event(self.pod, "Warning", "FailedMount", message)
-        return min(0.25 * 2 ** min(self.failures, 5), 5.0)
+        return float(min(0.25 * 2.0 ** min(self.failures, 5), 5.0))
 
     # Forward
 
@@ -470,7 +471,7 @@ class PodWorker:
             if probe := spec.get(f"{kind}Probe"):
                 if kind == "startup" and container.started:
                     continue
-                tasks.append(self._probe(container, kind, probe, started))  # type: ignore[arg-type]
+                tasks.append(self._probe(container, kind, probe, started))
         if tasks and container.run is not None:
             self.probing[container.run.id] = tasks
         self.wake.set()
@@ -626,8 +627,8 @@ class PodWorker:
 
     # Telling
 
-    def _event(self, container: Container, kind: str, reason: str, message: str) -> None:
-        self.host.event(self.pod, kind, reason, message, container=container.name, role=container.role)  # type: ignore[arg-type]
+    def _event(self, container: Container, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        self.host.event(self.pod, kind, reason, message, container=container.name, role=container.role)
 
     def view(self) -> View:
         return View(

@@ -63,7 +63,7 @@ class Volumes:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _one(self, pod: Object, volume: Object) -> Path:
-        place = self.folder / "volumes" / volume["name"]
+        place = self.folder / "volumes" / str(volume["name"])
         if "emptyDir" in volume:
             return _shared(place, _fs_group(pod))
         if "hostPath" in volume:
