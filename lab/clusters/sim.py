@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab import ports, shell
 from lab.clusters.base import Capabilities, Finding, Image
+from lab.errors import LabError
 from lab.processes import Daemon
 from lab.settings import ROOT, Settings
 
@@ -38,9 +39,8 @@ class Sim:
     def daemon(self) -> Daemon:
         return Daemon("kubesim", self.settings.state)
 
-    def _kubesim(self, *arguments: str) -> list[str]:
-        split = 2 if arguments[0] == "image" else 1
-        return [sys.executable, "-m", "kubesim", *arguments[:split], "--state", str(self.state), *arguments[split:]]
+    def _kubesim(self, command: str, *options: str) -> list[str]:
+        return [sys.executable, "-m", "kubesim", command, "--state", str(self.state), *options]
 
     def create(self) -> str | None:
         if self.daemon.pid() is not None and self.running():
@@ -55,9 +55,13 @@ class Sim:
         return f"https://127.0.0.1:{self.settings.ports.api}"
 
     def load_images(self, images: Sequence[Image]) -> str | None:
+        from kubesim.node import images as store
+
         for image in images:
-            options = ["--tag", image.tag, "--file", str(image.dockerfile), str(image.context)]
-            shell.run(self._kubesim("image", "build", *options), environ=ports.environment(ROOT))
+            try:
+                store.build(self.state, image.context, tag=image.tag, file=image.dockerfile)
+            except store.BuildError as error:
+                raise LabError(f"image {image.tag}: {error}", f"see {image.dockerfile}") from None
         return f"{len(images)} images"
 
     def kubeconfig(self) -> Path:
