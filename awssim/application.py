@@ -6,10 +6,11 @@ from awssim.layers.closed import Closed
 from awssim.layers.durable import Durable
 from awssim.layers.health import Health
 from awssim.layers.registry import Images
+from awssim.layers.review import TokenReview
 from awssim.layers.signature import Signatures
 from awssim.stand import Stand
 
-LAYERS = (Health, Images, Closed, Signatures, Durable, Bodies)
+LAYERS = (Health, TokenReview, Images, Closed, Signatures, Durable, Bodies)
 
 
 def application(stand: Stand) -> App:

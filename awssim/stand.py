@@ -6,6 +6,7 @@ from typing import Any
 
 from awssim import upstream
 from awssim.asgi import Request
+from awssim.eks import cluster
 from awssim.errors import Refused
 from awssim.files import private_directory
 from awssim.journal import Journal
@@ -36,6 +37,7 @@ class Stand:
         self.modules: dict[str, Any] = {}
         for name in _MODULES:
             self.module(name)
+        cluster.apply(self.module("eks"), settings)
         self.registry = Registry(settings, self.module("ecr"))
         api = Api(self.registry, self.module("ecr").handle_request)
         self.module("ecr").handle_request = api.handle_request
