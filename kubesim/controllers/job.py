@@ -86,7 +86,8 @@ class Jobs(Controller):
         if deleting(job) or jobrules.is_over(job):
             await self._free(self.pods.controlled(job["metadata"]["uid"]))
             return None
-        await claim(self.cluster, JOBS, job, PODS, from_label_selector(job["spec"]["selector"]))
+        if job["spec"].get("selector"):
+            await claim(self.cluster, JOBS, job, PODS, from_label_selector(job["spec"]["selector"]))
         job = await self._start(job)
         here = self._look(job)
         self._decide(here)
