@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -88,7 +89,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             asyncio.run(_install(running))
             yield running
         finally:
-            process.kill()
+            # SIGINT ends its helpers too; a kill would leave them behind.
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
 
 
 @pytest.fixture
