@@ -104,7 +104,7 @@ async def prepare(host: Host, pod: Object, container: Container, image: Image, p
         env = await _environment(host, pod, spec, image, place)
     except ConfigError as error:
         raise Waiting("CreateContainerConfigError", str(error)) from error
-    own = {name: value for name, value in env.items()}
+    own = dict(env)
     argv = environment.expand_all(spec.get("command") or [], own) or list(image.entrypoint)
     argv += (
         environment.expand_all(spec.get("args") or [], own) if spec.get("args") or spec.get("command") else image.cmd

@@ -45,7 +45,6 @@ class Host:
     images: ImageStore
     prober: Prober
     private: bool
-    addresses: Addresses = field(default_factory=Addresses)
     offset: int = field(default_factory=network.low_port_offset)
     services: list[Object] = field(default_factory=list)
     names: dict[str, list[str]] = field(default_factory=dict)
@@ -55,6 +54,7 @@ class Host:
         self.events = Events(self.client, self.clock)
         self.source = Source("kubelet", self.options.name)
         self.node: Object = {"status": {"allocatable": capacity(self.options)}}
+        self.addresses = Addresses(str(self.options.state))
         self.tasks: set[asyncio.Task[None]] = set()
         self.starts = asyncio.Semaphore(max(4, 2 * (os.cpu_count() or 1)))
 

@@ -98,7 +98,7 @@ def normalize(name: str) -> str:
     if not _REFERENCE.match(name):
         raise InvalidImageName(name)
     repository, at, digest = name.partition("@")
-    head, slash, rest = repository.partition("/")
+    head, slash, _ = repository.partition("/")
     if not slash or not ("." in head or ":" in head or head == "localhost"):
         repository = f"docker.io/{repository}" if slash else f"docker.io/library/{repository}"
     if ":" not in repository.rpartition("/")[2] and not at:

@@ -170,7 +170,7 @@ class Root:
                     raise OSError(40, f"too many symbolic links: {path}")
                 goal = os.readlink(real)
                 base = [] if goal.startswith("/") else [piece for piece in done.split("/") if piece]
-                rest = [piece for piece in _clean(base + goal.split("/"))] + rest
+                rest = list(_clean(base + goal.split("/"))) + rest
                 done = "/"
                 continue
             if not os.path.lexists(real):

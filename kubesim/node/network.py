@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +29,10 @@ class Exhausted(Exception):
 class Addresses:
     """Hands out pod addresses; one that was given back is not given again soon."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: str = "") -> None:
+        """`seed` chooses where to begin, so that two clusters on one machine seldom meet."""
         self.taken: dict[str, str] = {}
-        self.next = _FIRST
+        self.next = _FIRST + 256 * (zlib.crc32(seed.encode()) % 250 if seed else 0)
 
     def adopt(self, uid: str, address: str) -> None:
         """Keep the address of a pod that runs already; the next new address comes after it."""

@@ -23,7 +23,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 Place = tuple[str, int]
 
@@ -42,9 +42,8 @@ class Pipe(asyncio.Protocol):
         self.ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclass of it
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
         if self.peer is None or self.peer.transport is None:
@@ -195,8 +194,7 @@ class Proxy:
             }
             for place in self.listeners.keys() - by_place.keys():
                 self.listeners.pop(place).close()
-            problems = [problem for place, item in by_place.items() if (problem := await self._open(place, item))]
-            return problems
+            return [problem for place, item in by_place.items() if (problem := await self._open(place, item))]
 
     async def _open(self, place: Place, item: dict[str, Any]) -> dict[str, Any] | None:
         listener = self.listeners.get(place)
