@@ -64,7 +64,9 @@ class Objects:
         """Server-side apply of a name that is not there."""
         now = self.now()
         obj = self.steps.decode(call, self.steps.applied(call, None, applied, now))
+        owned = obj["metadata"].get("managedFields")
         obj = self._identified(call, obj)
+        obj["metadata"]["managedFields"] = owned
         self.steps.default(call.resource, obj)
         self.steps.after_apply(call, None, obj, now)
         return await self._create(call, obj)

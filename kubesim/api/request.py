@@ -64,11 +64,17 @@ class Options:
 
     dry_run: bool = False
     field_manager: str = ""
+    agent: str = "unknown"
     field_validation: str = "Warn"
     force: bool = False
     propagation: str = ""
     grace_seconds: int | None = None
     preconditions: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def manager(self) -> str:
+        """Who owns the fields that are written: the manager the caller names, else its user agent."""
+        return self.field_manager or self.agent
 
 
 @dataclass
@@ -106,12 +112,19 @@ def options(request: Request) -> Options:
         raise BadRequest(f'fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"')
     return Options(
         dry_run=bool(dry_run),
-        field_manager=query.get("fieldManager", "") or agent(request),
+        field_manager=_manager(query.get("fieldManager", "")),
+        agent=agent(request),
         field_validation=validation,
         force=query.get("force", "") in ("true", "1"),
         propagation=query.get("propagationPolicy", ""),
         grace_seconds=integer(query, "gracePeriodSeconds"),
     )
+
+
+def _manager(name: str) -> str:
+    if len(name) > 128 or not name.isprintable():
+        raise BadRequest(f'fieldManager: Invalid value: "{name[:140]}": must be at most 128 printable characters')
+    return name
 
 
 def agent(request: Request) -> str:

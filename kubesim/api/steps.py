@@ -50,7 +50,7 @@ class Steps:
 
     def track(self, call: Call, obj: Object, live: Object | None, now: str) -> None:
         """Who owns which field, from what changed."""
-        manager, subresource = call.options.field_manager, call.info.subresource
+        manager, subresource = call.options.manager, call.info.subresource
         patch.track_update(self.model(call.resource), live, obj, manager=manager, now=now, subresource=subresource)
 
     def request(self, call: Call, operation: Operation, obj: Object | None, old: Object | None) -> AdmissionRequest:
@@ -111,7 +111,7 @@ class Steps:
         )
 
     def after_apply(self, call: Call, live: Object | None, obj: Object, now: str) -> None:
-        manager, subresource = call.options.field_manager, call.info.subresource
+        manager, subresource = call.options.manager, call.info.subresource
         patch.after_apply(self.model(call.resource), live, obj, manager=manager, now=now, subresource=subresource)
 
 

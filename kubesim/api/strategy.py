@@ -138,8 +138,23 @@ def prepare_create(resource: Resource, obj: Object) -> None:
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj)}
     elif resource.key == "v1/persistentvolumes":
         obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": obj["metadata"]["creationTimestamp"]}
-    elif resource.key in _EMPTY_STATUS:
+    elif resource.key == "batch/v1/jobs":
+        _own_pods(obj)
+    if resource.key in _EMPTY_STATUS:
         obj["status"] = copy.deepcopy(_EMPTY_STATUS[resource.key])
+
+
+def _own_pods(job: Object) -> None:
+    """A Job finds its pods by its uid, unless it was told to use a selector of its own."""
+    spec, metadata = job["spec"], job["metadata"]
+    labels = {"batch.kubernetes.io/job-name": metadata["name"], "job-name": metadata["name"]}
+    if not spec.get("manualSelector"):
+        uid = {"batch.kubernetes.io/controller-uid": metadata["uid"]}
+        spec.setdefault("selector", {"matchLabels": uid})
+        labels = uid | {"controller-uid": metadata["uid"]} | labels
+    template = spec["template"].setdefault("metadata", {})
+    template["labels"] = (template.get("labels") or {}) | labels
+    metadata.setdefault("labels", template["labels"])
 
 
 _EMPTY_STATUS: dict[str, Object] = {
