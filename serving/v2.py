@@ -1,0 +1,160 @@
+"""The Open Inference Protocol (v2, HTTP), as KServe's and Triton's clients speak it.
+
+One input `features`, FP64 or FP32, [rows, features]; outputs `label` (INT64, [rows]) and `probabilities` (FP64, [rows, classes]).
+Errors are {"error": text}, as the protocol has them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import orjson
+from fastapi import FastAPI, Request, Response
+
+from serving import bodies
+from serving.bodies import Unprocessable
+from serving.model import Model, Rows
+from serving.service import Service
+from serving.settings import BATCH_BYTES, MOST_ROWS
+
+
+def add(app: FastAPI, service: Service) -> None:
+    """The protocol's routes."""
+    _server(app, service)
+    _models(app, service)
+
+
+def _server(app: FastAPI, service: Service) -> None:
+    @app.get("/v2", tags=["v2"])
+    async def server() -> Response:
+        return _answer({"name": "iris-serving", "version": "1", "extensions": []})
+
+    @app.get("/v2/health/live", tags=["v2"])
+    async def live() -> Response:
+        return _answer({"live": True})
+
+    @app.get("/v2/health/ready", tags=["v2"])
+    async def ready() -> Response:
+        is_ready = service.model is not None and not service.draining
+        return _answer({"ready": is_ready}, 200 if is_ready else 503)
+
+
+def _models(app: FastAPI, service: Service) -> None:
+    @app.get("/v2/models/{name}/versions/{version}/ready", tags=["v2"])
+    @app.get("/v2/models/{name}/ready", tags=["v2"])
+    async def model_ready(name: str, version: str = "") -> Response:
+        found = _find(service, name, version)
+        return found if isinstance(found, Response) else _answer({"name": name, "ready": True})
+
+    @app.get("/v2/models/{name}/versions/{version}", tags=["v2"])
+    @app.get("/v2/models/{name}", tags=["v2"])
+    async def metadata(name: str, version: str = "") -> Response:
+        found = _find(service, name, version)
+        return found if isinstance(found, Response) else _answer(_metadata(found))
+
+    @app.post("/v2/models/{name}/versions/{version}/infer", tags=["v2"])
+    @app.post("/v2/models/{name}/infer", tags=["v2"])
+    async def infer(request: Request, name: str, version: str = "") -> Response:
+        found = _find(service, name, version)
+        if isinstance(found, Response):
+            return found
+        length = request.headers.get("content-length", "")
+        if not length.isdigit() or int(length) > BATCH_BYTES:
+            return _answer({"error": f"give a Content-Length of at most {BATCH_BYTES}"}, 413)
+        return _infer(await request.body(), found, service)
+
+
+def _find(service: Service, name: str, version: str) -> Model | Response:
+    model = service.model
+    if model is None:
+        return _answer({"error": f"no model to answer with: {service.why_not}"}, 503)
+    if name != model.version.name or version not in ("", model.version.version):
+        return _answer({"error": f"model {name!r} {version} is not served"}, 404)
+    return model
+
+
+def _metadata(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.version.name,
+        "versions": [model.version.version],
+        "platform": "onnx_onnxv1",
+        "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, len(model.names)]}],
+        "outputs": [
+            {"name": "label", "datatype": "INT64", "shape": [-1]},
+            {"name": "probabilities", "datatype": "FP64", "shape": [-1, len(model.classes)]},
+        ],
+    }
+
+
+def _infer(body: bytes, model: Model, service: Service) -> Response:
+    try:
+        request = bodies.decode(body)
+        rows = _rows(request, model)
+        wanted = _wanted(request)
+    except Unprocessable as error:
+        return _answer({"error": str(error)}, 400)
+    labels, probabilities = model.predict(rows)
+    for number, seen in enumerate(np.bincount(labels, minlength=len(model.classes)).tolist()):
+        service.metrics.predictions.labels(model.classes[number]).inc(seen)
+    if service.drift and service.model is model:
+        service.drift.many(rows)
+    shape = list(probabilities.shape)
+    outputs = [
+        {"name": "label", "datatype": "INT64", "shape": shape[:1], "data": labels.tolist()},
+        {"name": "probabilities", "datatype": "FP64", "shape": shape, "data": probabilities.ravel().tolist()},
+    ]
+    answer = {
+        "model_name": model.version.name,
+        "model_version": model.version.version,
+        "outputs": [output for output in outputs if not wanted or output["name"] in wanted],
+        "parameters": {"run_id": model.version.run_id},
+    }
+    return _answer(answer | ({"id": str(request["id"])} if "id" in request else {}))
+
+
+def _wanted(request: dict[str, Any]) -> set[str]:
+    try:
+        names = {str(output["name"]) for output in request.get("outputs") or []}
+    except (TypeError, KeyError) as error:
+        raise _wrong("outputs must be a list of {name}") from error
+    if names - {"label", "probabilities"}:
+        raise _wrong("the outputs are label and probabilities")
+    return names
+
+
+def _rows(request: Any, model: Model) -> Rows:
+    inputs = request.get("inputs") if isinstance(request, dict) else None
+    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+        raise _wrong("give one input, 'features'")
+    tensor = inputs[0]
+    if tensor.get("name") != "features" or tensor.get("datatype") not in ("FP64", "FP32"):
+        raise _wrong("the input is 'features' of datatype FP64 or FP32")
+    shape, width = tensor.get("shape"), len(model.names)
+    if not isinstance(shape, list) or len(shape) != 2 or shape[1] != width or type(shape[0]) is not int or shape[0] < 1:
+        raise _wrong(f"the input's shape is [rows, {width}]")
+    if shape[0] > MOST_ROWS:
+        raise _wrong(f"{shape[0]} rows; at most {MOST_ROWS}")
+    return _tensor(tensor.get("data"), shape, model)
+
+
+def _tensor(data: Any, shape: list[int], model: Model) -> Rows:
+    nested = isinstance(data, list) and bool(data) and all(isinstance(row, list) for row in data)
+    flat = [value for row in data for value in row] if nested else data
+    if not isinstance(flat, list) or len(flat) != math.prod(shape):
+        raise _wrong(f"data must hold {math.prod(shape)} numbers")
+    if not {type(value) for value in flat} <= {int, float}:
+        raise _wrong("data must hold numbers only")
+    rows = np.array(flat, dtype=np.float64).reshape(shape)
+    if not bool(np.all((rows >= model.low) & (rows <= model.high))):
+        raise _wrong("a value is out of the range that GET /model gives")
+    return rows
+
+
+def _wrong(message: str) -> Unprocessable:
+    return Unprocessable([{"loc": ["body"], "msg": message, "type": "v2"}])
+
+
+def _answer(content: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status_code=status, media_type="application/json")
