@@ -18,6 +18,7 @@ from kubesim.admission.escalation import RoleEscalation
 from kubesim.admission.ingress import DefaultIngressClass
 from kubesim.admission.lifecycle import NamespaceLifecycle
 from kubesim.admission.limits import LimitRanger
+from kubesim.admission.permission import CreatePermission
 from kubesim.admission.priority import Priority
 from kubesim.admission.request import AdmissionRequest, Plugin
 from kubesim.admission.resourcequota import ResourceQuota
@@ -44,6 +45,7 @@ class Chain:
         self._defaults = defaults
         self._webhooks = Webhooks()
         self.plugins: tuple[Plugin, ...] = (
+            CreatePermission(authorizer),
             NamespaceLifecycle(),
             LimitRanger(),
             ServiceAccount(),

@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from kubesim.admission.request import AdmissionRequest
 from kubesim.auth.user import User
 from kubesim.errors import ApiError, Forbidden, NotFound
 from kubesim.resources import Object
-from tests.kubesim.admission.world import World, both, config_map, pod
-from tests.kubesim.auth.memory import rule_on, user_subject
+from tests.kubesim.admission.world import RESOURCES, World, both, config_map, pod
+from tests.kubesim.auth.memory import group_subject, rule_on, user_subject
 
 
 @pytest.fixture
@@ -289,6 +290,8 @@ def signing_request(organization: str) -> Object:
 
 async def test_a_certificate_request_carries_the_identity_of_who_made_it(world: World) -> None:
     someone = User("someone", uid="7", groups=("g", "system:authenticated"))
+    world.memory.cluster_role("ask", rule_on("certificatesigningrequests", "create", group="certificates.k8s.io"))
+    world.memory.bind("", "ask", "ClusterRole/ask", group_subject("g"))
     made = await world.create("certificatesigningrequests", signing_request("tenants"), user=someone)
     assert made["spec"]["username"] == "someone"
     assert made["spec"]["groups"] == ["g", "system:authenticated"]
@@ -316,3 +319,29 @@ async def test_approval_takes_a_permission_on_the_signer(world: World) -> None:
     signed = {**approved, "status": approved["status"] | {"certificate": "Zm9v"}}
     with pytest.raises(Forbidden, match="user not permitted to sign requests"):
         await world.update("certificatesigningrequests", signed, user=approver, subresource="status")
+
+
+async def test_making_an_object_takes_create_however_it_is_asked_for(world: World) -> None:
+    """As a server-side apply of what is not there arrives here: authorized as a patch, and a CREATE all the same."""
+    patcher = User("patcher", groups=("system:authenticated",))
+    world.memory.role("n", "patch", rule_on("configmaps", "get patch update"))
+    world.memory.bind("n", "patch", "Role/patch", user_subject("patcher"))
+    error = await refused(world, "configmaps", config_map("new"), user=patcher)
+    assert error.message == (
+        'configmaps "new" is forbidden: User "patcher" cannot create resource "configmaps" in API group "" in the namespace "n"'
+    )
+    made = await world.create("configmaps", config_map("new"))
+    await world.update("configmaps", made, user=patcher)
+
+
+async def test_a_connection_into_a_pod_takes_create(world: World) -> None:
+    reader = User("reader", groups=("system:authenticated",))
+    world.memory.role("n", "look", rule_on("pods pods/exec pods/log pods/proxy", "get"))
+    world.memory.bind("n", "look", "Role/look", user_subject("reader"))
+    for subresource, may in (("exec", False), ("attach", False), ("portforward", False), ("proxy", True)):
+        request = AdmissionRequest(RESOURCES["pods"], "CONNECT", reader, "n", "p", subresource)
+        if may:
+            world.chain.validate_final(request, world.memory)
+        else:
+            with pytest.raises(Forbidden, match=f'cannot create resource "pods/{subresource}"'):
+                world.chain.validate_final(request, world.memory)

@@ -19,6 +19,9 @@ def world() -> World:
     world = World()
     world.memory.role("n", "pods", rule_on("pods pods/log", "get list"))
     world.memory.bind("n", "pods", "Role/pods", user_subject(ADMIN.name))
+    group = "rbac.authorization.k8s.io"
+    world.memory.cluster_role("writer", rule_on("roles rolebindings clusterroles", "create update", group=group))
+    world.memory.bind("", "writer", "ClusterRole/writer", user_subject(ADMIN.name))
     return world
 
 
