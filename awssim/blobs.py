@@ -3,11 +3,13 @@
 A Blob is not ``bytes`` on purpose: a path of ministack that we have not taught about it fails loudly instead of storing nothing.
 """
 
+import asyncio
 import base64
 import hashlib
 import os
 import secrets
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,3 +163,38 @@ class Spool:
             self._file.close()
             with suppress(FileNotFoundError):
                 self.path.unlink()
+
+
+class Pipe:
+    """Hands blocks to a slow consumer in another thread while the next block arrives: one is under way, one is being filled."""
+
+    def __init__(self, consume: Callable[[bytes], None]) -> None:
+        self._consume = consume
+        self._block = bytearray()
+        self._under_way: asyncio.Future[None] | None = None
+
+    async def put(self, data: bytes) -> None:
+        self._block += data
+        if len(self._block) >= BLOCK:
+            block, self._block = bytes(self._block), bytearray()
+            await self._settle()
+            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._consume, block))
+
+    async def end(self) -> None:
+        """Hand over what is left, and wait until all of it is consumed."""
+        await self._settle()
+        block, self._block = bytes(self._block), bytearray()
+        if len(block) > IN_MEMORY:
+            await asyncio.to_thread(self._consume, block)
+        elif block:
+            self._consume(block)
+
+    async def _settle(self) -> None:
+        if self._under_way is not None:
+            waiting, self._under_way = self._under_way, None
+            await waiting
+
+    async def abandon(self) -> None:
+        """Wait for what is under way, so that its file may be removed; what went wrong there does not matter any more."""
+        with suppress(OSError):
+            await self._settle()

@@ -29,7 +29,7 @@ class Stand:
         self.root = root_key(settings)
         self.journal = Journal(settings.objects)
         self.journal.recover()
-        self.ministack = upstream.load(settings, self.root, self.journal)
+        self.ministack, self.uploads = upstream.load(settings, self.root, self.journal)
         self.services = upstream.SERVICES
         from awssim.state import State
 

@@ -16,8 +16,8 @@ VERSION = "1.5.33"
 SERVICES = ("s3", "ecr", "iam", "sts", "eks")
 
 
-def load(settings: Settings, root: RootKey, journal: Journal) -> Any:
-    """Import ministack for this state directory and return its ``app`` module, corrected."""
+def load(settings: Settings, root: RootKey, journal: Journal) -> tuple[Any, Any]:
+    """Import ministack for this state directory and return its ``app`` module, corrected, and the uploads under way."""
     os.environ.update(_environment(settings, root, journal))
     for name in ("AWS_SESSION_TOKEN", "LOCALSTACK_PERSISTENCE", "USE_SSL", "S3_REGION_STRICT"):
         os.environ.pop(name, None)
@@ -27,8 +27,7 @@ def load(settings: Settings, root: RootKey, journal: Journal) -> Any:
         raise StandinError(f"ministack {VERSION} is needed, this is {ministack.app._version()}: run ./inv again")
     from awssim import overrides
 
-    overrides.apply(journal)
-    return ministack.app
+    return ministack.app, overrides.apply(journal)
 
 
 def _environment(settings: Settings, root: RootKey, journal: Journal) -> dict[str, str]:

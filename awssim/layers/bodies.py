@@ -4,14 +4,14 @@ Framing headers are gone from the request that goes on, and the checksums of a t
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from awssim import payload
 from awssim.asgi import App, Receive, Request, Scope, Send, body_of
-from awssim.blobs import BLOCK, Blob, Spool
+from awssim.blobs import Blob, Pipe, Spool
 from awssim.errors import Refused
-from awssim.overrides.objects import received
+from awssim.overrides.objects import joined, received
 from awssim.refusals import refuse
 from awssim.stand import Stand
 
@@ -24,6 +24,7 @@ class Bodies:
     def __init__(self, inner: App, stand: Stand) -> None:
         self._inner = inner
         self._staging = stand.journal.staging
+        self._uploads = stand.uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: payload.Payload | None = scope.get("awssim.payload")
@@ -34,9 +35,11 @@ class Bodies:
         spool = Spool(self._staging, _algorithms(request))
         try:
             content = await _received(body, spool, _limit(request))
-            inner = {**scope, "headers": decoded_headers(scope, body, 0 if isinstance(content, Blob) else len(content))}
-            with _handed_on(content):
-                await self._inner(inner, body_of(b"" if isinstance(content, Blob) else content), send)
+            in_memory = b"" if isinstance(content, Blob) else content
+            inner = {**scope, "headers": decoded_headers(scope, body, len(in_memory))}
+            async with self._joined(request, in_memory):
+                with _handed_on(content):
+                    await self._inner(inner, body_of(in_memory), send)
         except Refused as refusal:
             await refuse(send, request, "s3", refusal)
         except OSError as error:
@@ -51,18 +54,33 @@ class Bodies:
         finally:
             spool.discard()
 
+    @asynccontextmanager
+    async def _joined(self, request: Request, body: bytes) -> AsyncIterator[None]:
+        """Before a CompleteMultipartUpload: its parts in one file, made in another thread."""
+        upload_id = request.parameter("uploadId") if request.method == "POST" else ""
+        whole = await asyncio.to_thread(self._uploads.join, upload_id, body) if upload_id else None
+        token = joined.set(whole)
+        try:
+            yield
+        finally:
+            joined.reset(token)
+            if whole:
+                whole.path.unlink()
+
 
 async def _received(body: payload.Payload, spool: Spool, limit: int) -> bytes | Blob:
     """The body, hashed and written in another thread a block at a time, so that other requests are not held up."""
-    block = bytearray()
-    async for data in body:
-        block += data
-        if spool.size + len(block) > limit:
-            raise Refused("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", status=400)
-        if len(block) >= BLOCK:
-            await asyncio.to_thread(spool.write, bytes(block))
-            block.clear()
-    spool.write(bytes(block))
+    pipe, size = Pipe(spool.write), 0
+    try:
+        async for data in body:
+            size += len(data)
+            if size > limit:
+                raise Refused("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", status=400)
+            await pipe.put(data)
+        await pipe.end()
+    except BaseException:
+        await pipe.abandon()
+        raise
     return spool.finish()
 
 

@@ -7,12 +7,12 @@ from awssim.journal import Journal
 from awssim.overrides import denials, multipart, objects, reads, resources, signatures, variables
 
 
-def apply(journal: Journal) -> None:
-    """Apply every correction, once, after ministack is imported."""
+def apply(journal: Journal) -> multipart.Uploads:
+    """Apply every correction, once, after ministack is imported; the uploads under way are handed back."""
     signatures.apply()
     variables.apply()
     resources.apply()
     denials.apply()
     objects.apply(journal)
-    multipart.apply(journal)
     reads.apply()
+    return multipart.apply(journal)

@@ -15,7 +15,7 @@ from typing import Any
 from awssim.blobs import Blob, append, new_name
 from awssim.files import private_directory, write_atomically
 from awssim.journal import Journal, stage
-from awssim.overrides.objects import guarded, joined, received
+from awssim.overrides.objects import guarded, received
 from awssim.overrides.replace import replace
 
 log = logging.getLogger("awssim.multipart")
@@ -50,7 +50,7 @@ class _Hashlib:
         return data if isinstance(data, Part) else hashlib.md5(data)
 
 
-def apply(journal: Journal) -> None:
+def apply(journal: Journal) -> "Uploads":
     from ministack.services import s3
 
     uploads = Uploads(s3, journal)
@@ -63,6 +63,7 @@ def apply(journal: Journal) -> None:
     )
     replace(s3, "_abort_multipart_upload", lambda original: functools.partial(uploads.abort, original))
     uploads.load()
+    return uploads
 
 
 class Uploads:
@@ -112,31 +113,29 @@ class Uploads:
         part["body"], part["file"] = Part.of(part["size"], bytes.fromhex(part["etag"].strip('"'))), staged.name
 
     def complete(self, original: Any, bucket: str, key: str, body: bytes, query: Any, headers: Any = None) -> Any:
+        answer = original(bucket, key, body, query, headers)
         upload_id = self._s3._qp(query, "uploadId")
-        upload = self._s3._multipart_uploads.get(upload_id)
-        if upload is None:
-            return original(bucket, key, body, query, headers)
-        whole = self._join(upload_id, upload, _part_numbers(self._s3, body))
-        token = joined.set(whole)
-        try:
-            answer = original(bucket, key, body, query, headers)
-        finally:
-            joined.reset(token)
-            whole.path.unlink()
-        if answer[0] == 200:
+        if answer[0] == 200 and upload_id not in self._s3._multipart_uploads:
             shutil.rmtree(self._directory(upload_id), ignore_errors=True)
         return answer
 
-    def _join(self, upload_id: str, upload: Any, numbers: list[int]) -> Blob:
-        """The parts in one file of the staging directory. A part that was not uploaded is left to ministack's check."""
+    def join(self, upload_id: str, body: bytes) -> Blob | None:
+        """The parts a CompleteMultipartUpload names, in one new file of the staging directory; None where there is no such upload.
+
+        A part that was not uploaded is left out, and left to ministack's check.
+        """
+        upload = next(
+            (record for (_, name), record in list(self._s3._multipart_uploads._data.items()) if name == upload_id), None
+        )
+        if upload is None:
+            return None
         path, size = new_name(self._journal.staging), 0
         with path.open("xb") as file:
-            for number in numbers:
+            for number in _part_numbers(self._s3, body):
                 part = upload["parts"].get(number)
-                if part is None:
-                    continue
-                append(file, Blob(self._directory(upload_id) / part["file"], part["size"]))
-                size += part["size"]
+                if part is not None:
+                    append(file, Blob(self._directory(upload_id) / part["file"], part["size"]))
+                    size += part["size"]
         return Blob(path, size)
 
     def abort(self, original: Any, bucket: str, key: str, query: Any) -> Any:

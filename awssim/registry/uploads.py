@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from awssim.asgi import Receive
-from awssim.blobs import BLOCK
+from awssim.blobs import Pipe
 from awssim.files import write_atomically
 from awssim.payload import Disconnected
 from awssim.registry import names
@@ -28,18 +28,15 @@ class Upload:
 
     async def receive(self, receive: Receive) -> None:
         """Append a request's body. A client that goes away leaves what had arrived, and may go on from there."""
-        block = bytearray()
-        more = True
+        pipe, more, gone = Pipe(self.append), True, False
         while more:
             message = await receive()
             gone = message["type"] != "http.request"
             more = message.get("more_body", False) and not gone
-            block += message.get("body", b"")
-            if len(block) >= BLOCK or not more:
-                await asyncio.to_thread(self.append, bytes(block))
-                block.clear()
-            if gone:
-                raise Disconnected
+            await pipe.put(message.get("body", b""))
+        await pipe.end()
+        if gone:
+            raise Disconnected
 
     def append(self, data: bytes) -> None:
         """Write at the end, and go on with the hash."""
