@@ -6,4 +6,12 @@ from kubesim.patch.merge import merge_patch
 from kubesim.patch.operations import json_patch
 from kubesim.patch.strategic import strategic_merge
 
-__all__ = ["after_apply", "json_patch", "merge_patch", "same_but_for_times", "server_side_apply", "strategic_merge", "track_update"]
+__all__ = [
+    "after_apply",
+    "json_patch",
+    "merge_patch",
+    "same_but_for_times",
+    "server_side_apply",
+    "strategic_merge",
+    "track_update",
+]

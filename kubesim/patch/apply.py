@@ -42,7 +42,14 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 
 
 def server_side_apply(
-    model: Model, live: Object | None, applied: Object, *, manager: str, now: str, force: bool = False, subresource: str = ""
+    model: Model,
+    live: Object | None,
+    applied: Object,
+    *,
+    manager: str,
+    now: str,
+    force: bool = False,
+    subresource: str = "",
 ) -> Object:
     """The object after `manager` applied `applied`, with managedFields. It still needs decoding and defaults.
 
@@ -124,7 +131,10 @@ def _conflict(clashes: list[tuple[Entry, str]]) -> Conflict:
     by_manager: dict[str, list[str]] = {}
     for entry, path in clashes:
         by_manager.setdefault(describe(entry), []).append(path)
-    parts = [f"conflicts with {name}:\n" + "\n".join(f"- {path}" for path in paths) for name, paths in sorted(by_manager.items())]
+    parts = [
+        f"conflicts with {name}:\n" + "\n".join(f"- {path}" for path in paths)
+        for name, paths in sorted(by_manager.items())
+    ]
     return Conflict(f"Apply failed with {len(clashes)} conflicts: " + "\n".join(parts), causes=causes)
 
 
@@ -197,8 +207,10 @@ def _indexed(shape: Shape, value: list[Any]) -> dict[str, Any]:
         path = path_element(shape, item)
         if path is None:
             keys = ", ".join(f'"{key}"' for key in shape.keys)
-            raise BadRequest(f"failed to create typed patch object: {shape.path}: element 0: associative list with keys has an element that "
-                             f"omits key field {keys} (and doesn't have default value)")
+            raise BadRequest(
+                f"failed to create typed patch object: {shape.path}: element 0: associative list with keys has an element that "
+                f"omits key field {keys} (and doesn't have default value)"
+            )
         if path in found and shape.list_type == "map":
             raise BadRequest(f"failed to create typed patch object: {shape.path}: duplicate entries for key {path[2:]}")
         found[path] = item
@@ -246,6 +258,8 @@ def remove(shape: Shape, value: Any, fields: FieldSet) -> Any:
             if node is None:
                 kept.append(item)
             elif not is_member(node):
-                kept.append(remove(shape.element or ANY, item, {key: child for key, child in node.items() if key != MEMBER}))
+                kept.append(
+                    remove(shape.element or ANY, item, {key: child for key, child in node.items() if key != MEMBER})
+                )
         return kept
     return value

@@ -58,7 +58,11 @@ class Entry:
     time: str = ""
 
     def body(self) -> Object:
-        body: Object = {"manager": self.manager.name, "operation": self.manager.operation, "apiVersion": self.manager.api_version}
+        body: Object = {
+            "manager": self.manager.name,
+            "operation": self.manager.operation,
+            "apiVersion": self.manager.api_version,
+        }
         if self.time:
             body["time"] = self.time
         body |= {"fieldsType": "FieldsV1", "fieldsV1": self.fields}
@@ -66,7 +70,13 @@ class Entry:
 
     @property
     def order(self) -> tuple[str, str, str, str, str]:
-        return (self.manager.operation, self.time, self.manager.name, self.manager.api_version, self.manager.subresource)
+        return (
+            self.manager.operation,
+            self.time,
+            self.manager.name,
+            self.manager.api_version,
+            self.manager.subresource,
+        )
 
 
 Entries = dict[tuple[str, str, str, str], Entry]
@@ -167,7 +177,9 @@ def release(entries: Entries, sets: Iterable[FieldSet]) -> Entries:
 
 def cap(entries: Entries) -> Entries:
     """At most ten Update entries: the oldest are merged into one per version, so that objects do not grow for ever."""
-    updates = sorted((entry for entry in entries.values() if entry.manager.operation == UPDATE), key=lambda entry: entry.order)
+    updates = sorted(
+        (entry for entry in entries.values() if entry.manager.operation == UPDATE), key=lambda entry: entry.order
+    )
     excess = len(updates) - MAX_UPDATE_ENTRIES
     if excess <= 0:
         return entries
@@ -189,7 +201,9 @@ def set_managed(obj: Object, entries: Entries) -> None:
         metadata.pop("managedFields", None)
 
 
-def after_apply(model: Model, live: Object | None, new: Object, *, manager: str, now: str, subresource: str = "") -> None:
+def after_apply(
+    model: Model, live: Object | None, new: Object, *, manager: str, now: str, subresource: str = ""
+) -> None:
     """Once an applied object was decoded and defaulted: an apply that came to nothing leaves managedFields, times included, as they were.
 
     What defaults and admission add after an apply is nobody's, as in Kubernetes, so nothing is taken here.
@@ -200,9 +214,7 @@ def after_apply(model: Model, live: Object | None, new: Object, *, manager: str,
 
 def same_but_for_times(live: Object, new: Object) -> bool:
     """Whether a write changes nothing but the times in managedFields: then it is a no-op and the live object stays as it is."""
-    if not {key: value for key, value in live.items() if key != "metadata"} == {
-        key: value for key, value in new.items() if key != "metadata"
-    }:
+    if live.keys() != new.keys() or any(live[key] != new[key] for key in live if key != "metadata"):
         return False
     return _timeless(live["metadata"]) == _timeless(new["metadata"])
 
@@ -211,4 +223,7 @@ def _timeless(metadata: Object) -> Object:
     managed = metadata.get("managedFields")
     if not managed:
         return {key: value for key, value in metadata.items() if key != "managedFields"}
-    return {**metadata, "managedFields": [{key: value for key, value in entry.items() if key != "time"} for entry in managed]}
+    return {
+        **metadata,
+        "managedFields": [{key: value for key, value in entry.items() if key != "time"} for entry in managed],
+    }

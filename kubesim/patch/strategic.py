@@ -87,10 +87,9 @@ def _ordered(original: Object, patch: Object, shape: Shape) -> None:
         change = patch.pop(field) if isinstance(patch.get(field), list) else None
         if before is None and change is None:
             continue
-        if before is None:
-            merged = plain(change)
-        else:
-            merged = before if change is None else _list(list(before), change, below)
+        merged = (
+            plain(change) if before is None else _list(list(before), change, below) if change is not None else before
+        )
         original[field] = _sorted(merged, order, before or [], _key_of(below))
 
 

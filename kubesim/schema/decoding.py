@@ -22,7 +22,9 @@ class DecodeError(Exception):
     """What Go's decoder would say."""
 
 
-POINTER_STRINGS = frozenset({"storageClassName", "ingressClassName", "appProtocol", "volumeAttributesClassName", "runtimeClassName", "podCIDR"})
+POINTER_STRINGS = frozenset(
+    {"storageClassName", "ingressClassName", "appProtocol", "volumeAttributesClassName", "runtimeClassName", "podCIDR"}
+)
 VALUE_BOOLS = frozenset(
     {
         "allowed",
@@ -180,7 +182,9 @@ def _struct_decoder(shape: Shape) -> Callable[[Any, str], Any]:
 
 def _shown(shape: Shape, field: Shape) -> bool:
     """Whether Go shows a zero or null where nothing is set. Of required fields only those in a status: elsewhere validation wants to see."""
-    return field.bare or (field.required and field.kind == "scalar" and field.name in ZERO and shape.name.endswith("Status"))
+    return field.bare or (
+        field.required and field.kind == "scalar" and field.name in ZERO and shape.name.endswith("Status")
+    )
 
 
 def _omits(name: str, field: Shape) -> Callable[[Any], bool]:
@@ -336,7 +340,13 @@ def go_type(shape: Shape) -> str:
         return f"map[string]{go_type(shape.element)}"
     if shape.kind == "map":
         return ".".join(shape.name.split(".")[-2:])
-    named = {"quantity": "resource.Quantity", "intstr": "intstr.IntOrString", "time": "v1.Time", "bytes": "[]uint8", "any": "interface {}"}
+    named = {
+        "quantity": "resource.Quantity",
+        "intstr": "intstr.IntOrString",
+        "time": "v1.Time",
+        "bytes": "[]uint8",
+        "any": "interface {}",
+    }
     return named.get(shape.name, shape.name)
 
 

@@ -53,7 +53,16 @@ PREFIXES = {
     "apiextensions": "apiextensions-apiserver.pkg.apis.apiextensions.",
     "apiregistration": "kube-aggregator.pkg.apis.apiregistration.",
 }
-SCALARS = {"str": "string", "int": "int32", "bool": "bool", "float": "double", "Any": "any", "Dict": "any", "dict": "any", "object": "any"}
+SCALARS = {
+    "str": "string",
+    "int": "int32",
+    "bool": "bool",
+    "float": "double",
+    "Any": "any",
+    "Dict": "any",
+    "dict": "any",
+    "object": "any",
+}
 NAMED = {
     "resource.Quantity": "quantity",
     "util_intstr.IntOrString": "intstr",
@@ -80,8 +89,8 @@ def main() -> int:
     modules = list(_modules())
     types = {name: _type(name, node, module, keys) for module, node, name in modules}
     kinds = {gvk: name for module, node, name in modules for gvk in _kind(module, node)}
-    types |= gofacts.METRICS_TYPES
-    kinds |= gofacts.METRICS_KINDS
+    types.update(gofacts.METRICS_TYPES)
+    kinds.update(gofacts.METRICS_KINDS)
     _drop_unserved(types)
     kept = _reachable(types, [*kinds.values(), *gofacts.EXTRA_TYPES])
     _write("types.json", {"kinds": kinds, "types": {name: types[name] for name in types if name in kept}})
@@ -92,7 +101,9 @@ def main() -> int:
 def _present_keys() -> dict[str, Any]:
     """The merge strategies of the tables as they are, so that a new version of the models needs no cluster."""
     table = json.loads((HERE / "types.json").read_text())["types"]
-    return {name: {field: spec.get("keys", {}) for field, spec in each["fields"].items()} for name, each in table.items()}
+    return {
+        name: {field: spec.get("keys", {}) for field, spec in each["fields"].items()} for name, each in table.items()
+    }
 
 
 def _modules() -> Iterator[tuple[str, ast.ClassDef, str]]:
@@ -109,7 +120,9 @@ def _modules() -> Iterator[tuple[str, ast.ClassDef, str]]:
 
 
 def _kind(module: str, node: ast.ClassDef) -> Iterator[str]:
-    names = {each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)}
+    names = {
+        each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+    }
     group, version = module.rsplit("_", 1)
     if {"apiVersion", "kind"} <= names and group != "meta" and not node.name.endswith("List"):
         yield f"{GROUPS[group]}/{version}/{node.name}".lstrip("/")
@@ -118,7 +131,11 @@ def _kind(module: str, node: ast.ClassDef) -> Iterator[str]:
 def _type(name: str, node: ast.ClassDef, module: str, keys: dict[str, Any]) -> dict[str, Any]:
     fields = {}
     for each in node.body:
-        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name) and isinstance(each.annotation, ast.Constant):
+        if (
+            isinstance(each, ast.AnnAssign)
+            and isinstance(each.target, ast.Name)
+            and isinstance(each.annotation, ast.Constant)
+        ):
             json_name = _json_name(each.value) or each.target.id
             fields[json_name] = _field(name, json_name, _annotation(name, json_name, each.annotation.value), module) | (
                 {"keys": keys[name][json_name]} if keys.get(name, {}).get(json_name) else {}
@@ -155,7 +172,9 @@ def _field(owner: str, name: str, annotation: str, module: str) -> dict[str, Any
     field: dict[str, Any] = {"type": kind}
     if not optional:
         field["required"] = True
-    if f"{owner}.{name}" in gofacts.VALUE_STRUCTS or (name in ("metadata", "spec", "status") and f"{owner}.{name}" not in gofacts.POINTERS):
+    if f"{owner}.{name}" in gofacts.VALUE_STRUCTS or (
+        name in ("metadata", "spec", "status") and f"{owner}.{name}" not in gofacts.POINTERS
+    ):
         field["value"] = True
     if f"{owner}.{name}" in gofacts.BARE:
         field["bare"] = True

@@ -5,6 +5,8 @@ Used only when the tables are made. Names are those of the tables: "core.v1.Cont
 
 from __future__ import annotations
 
+from typing import Any
+
 META = "apimachinery.pkg.apis.meta.v1"
 CRD = "apiextensions-apiserver.pkg.apis.apiextensions.v1"
 
@@ -202,7 +204,10 @@ BARE = {
 """Fields without omitempty that the OpenAPI document calls optional: a null or a zero shows where nothing is set."""
 
 METRICS = "metrics.pkg.apis.metrics.v1beta1"
-METRICS_KINDS = {"metrics.k8s.io/v1beta1/NodeMetrics": f"{METRICS}.NodeMetrics", "metrics.k8s.io/v1beta1/PodMetrics": f"{METRICS}.PodMetrics"}
+METRICS_KINDS = {
+    "metrics.k8s.io/v1beta1/NodeMetrics": f"{METRICS}.NodeMetrics",
+    "metrics.k8s.io/v1beta1/PodMetrics": f"{METRICS}.PodMetrics",
+}
 _HEAD = {
     "apiVersion": {"type": "string"},
     "kind": {"type": "string"},
@@ -210,9 +215,11 @@ _HEAD = {
     "timestamp": {"type": "time", "required": True},
     "window": {"type": "string", "required": True},
 }
-METRICS_TYPES = {
+METRICS_TYPES: dict[str, Any] = {
     f"{METRICS}.NodeMetrics": {"fields": {**_HEAD, "usage": {"type": "{quantity}", "required": True}}},
-    f"{METRICS}.PodMetrics": {"fields": {**_HEAD, "containers": {"type": f"[{METRICS}.ContainerMetrics]", "required": True}}},
+    f"{METRICS}.PodMetrics": {
+        "fields": {**_HEAD, "containers": {"type": f"[{METRICS}.ContainerMetrics]", "required": True}}
+    },
     f"{METRICS}.ContainerMetrics": {
         "fields": {"name": {"type": "string", "required": True}, "usage": {"type": "{quantity}", "required": True}}
     },

@@ -6,9 +6,10 @@ import copy
 from functools import cached_property
 from typing import Any
 
+from kubesim.errors import Cause
 from kubesim.resources import Object
-from kubesim.schema import types
-from kubesim.schema.decoding import DecodeError, decode, unknown_fields
+from kubesim.schema import cel, types, validating
+from kubesim.schema.decoding import decode, unknown_fields
 from kubesim.schema.shape import ANY, Shape
 
 Schema = dict[str, Any]
@@ -16,6 +17,10 @@ META = "apimachinery.pkg.apis.meta.v1.ObjectMeta"
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 EMBEDDED = "x-kubernetes-embedded-resource"
 INT_OR_STRING = "x-kubernetes-int-or-string"
+BLOCKED = (
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    "validation"
+)
 OF_RESOURCE = ("apiVersion", "kind", "metadata")
 
 
@@ -49,6 +54,17 @@ class Structural:
     def default(self, obj: Object) -> None:
         """Fill in the schema's defaults, in place."""
         default(self.schema, obj)
+
+    @cached_property
+    def _has_rules(self) -> bool:
+        return cel.has_rules(self.schema)
+
+    def validate(self, obj: Object, old: Object | None = None) -> list[Cause]:
+        """What is wrong with the object by its schema: first its form, then (where that is right) the CEL rules."""
+        found = validating.validate(self.schema, obj)
+        if self._has_rules:
+            found += [Cause("FieldValueInvalid", BLOCKED, "<nil>")] if found else cel.validate(self.schema, obj, old)
+        return found
 
 
 def of_resource(schema: Schema, key: str, *, root: bool) -> bool:
@@ -113,18 +129,10 @@ def default(schema: Schema, value: Any) -> None:
         for key in list(value):
             inner = below(schema, key)
             if inner is not None:
-                if value[key] is None and not inner.get("nullable") and "default" not in inner and _drops_null(schema, key):
-                    del value[key]
-                else:
-                    default(inner, value[key])
+                default(inner, value[key])
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for item in value:
             default(schema["items"], item)
-
-
-def _drops_null(schema: Schema, key: str) -> bool:
-    """Nulls of declared, non-nullable fields are dropped only when the field is optional and has a default; others fail validation."""
-    return False
 
 
 def shape(schema: Schema, *, root: bool = False) -> Shape:
@@ -145,7 +153,8 @@ def _list_shape(schema: Schema) -> Shape:
     items = schema.get("items")
     made = Shape(kind="list", name="array", element=shape(items) if isinstance(items, dict) else ANY)
     return made.derive(
-        list_type=schema.get("x-kubernetes-list-type", "atomic"), keys=tuple(schema.get("x-kubernetes-list-map-keys", ()))
+        list_type=schema.get("x-kubernetes-list-type", "atomic"),
+        keys=tuple(schema.get("x-kubernetes-list-map-keys", ())),
     )
 
 
@@ -169,6 +178,3 @@ def _field_shapes(schema: Schema, *, root: bool) -> dict[str, Shape]:
         fields |= {"apiVersion": Shape(kind="scalar", name="string"), "kind": Shape(kind="scalar", name="string")}
         fields["metadata"] = types.struct(META)
     return fields
-
-
-__all__ = ["DecodeError", "Structural"]

@@ -21,13 +21,17 @@ def v2(obj: Object) -> None:
         _rules(behavior, "scaleDown", SCALE_DOWN, stabilization=None)
 
 
-def _rules(behavior: Object, name: str, policies: tuple[tuple[str, int, int], ...], *, stabilization: int | None) -> None:
+def _rules(
+    behavior: Object, name: str, policies: tuple[tuple[str, int, int], ...], *, stabilization: int | None
+) -> None:
     rules = behavior.setdefault(name, {})
     if stabilization is not None:
         rules.setdefault("stabilizationWindowSeconds", stabilization)
     rules.setdefault("selectPolicy", "Max")
     if not rules.get("policies"):
-        rules["policies"] = [{"type": kind, "value": value, "periodSeconds": period} for kind, value, period in policies]
+        rules["policies"] = [
+            {"type": kind, "value": value, "periodSeconds": period} for kind, value, period in policies
+        ]
 
 
 def v1(obj: Object) -> None:

@@ -47,4 +47,3 @@ def limit_range(obj: Object) -> None:
             item["default"] = limits
         if requests:
             item["defaultRequest"] = requests
-

@@ -104,4 +104,3 @@ def priority_level(obj: Object) -> None:
 
 def flow_schema(obj: Object) -> None:
     obj["spec"].setdefault("matchingPrecedence", 1000)
-
