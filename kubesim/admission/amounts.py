@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from kubesim import quantity
 from kubesim.resources import Object
 
+NANO = 10**9
+
 
 class Amount(NamedTuple):
-    """A number, and a text in whose family of suffixes it is written."""
+    """A number in billionths, the finest Kubernetes knows (an integer, because sums of fractions are slow), and how it is written."""
 
-    value: Fraction
+    value: int
     like: str = "0"
+    """A text in whose family of suffixes the amount is written."""
 
     def __str__(self) -> str:
-        return quantity.format(self.value, self.like)
-
-    def plus(self, other: Amount) -> Amount:
-        """A sum is written as its first part that is not zero."""
-        return Amount(self.value + other.value, self.like if self.value else other.like)
+        return quantity.format(Fraction(self.value, NANO), self.like)
 
 
 Amounts: TypeAlias = dict[str, Amount]
@@ -30,7 +30,7 @@ Amounts: TypeAlias = dict[str, Amount]
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Amount:
-    return Amount(quantity.parse(text), text)
+    return Amount(ceil(quantity.parse(text) * NANO), text)
 
 
 def amounts(texts: Mapping[str, Any] | None) -> Amounts:
@@ -39,15 +39,23 @@ def amounts(texts: Mapping[str, Any] | None) -> Amounts:
 
 
 def count(number: int) -> Amount:
-    return Amount(Fraction(number), str(number))
+    return Amount(number * NANO, str(number))
 
 
-def total(many: Iterable[Mapping[str, Amount]]) -> Amounts:
-    result: Amounts = {}
+def total(many: Iterable[Mapping[str, Amount]], names: Collection[str] | None = None) -> Amounts:
+    """The sums by name, of `names` only where they are given; a sum is written as its first part that is not zero."""
+    sums: dict[str, int] = {}
+    likes: dict[str, str] = {}
     for one in many:
-        for name, amount in one.items():
-            result[name] = result[name].plus(amount) if name in result else amount
-    return result
+        for name in one if names is None else names:
+            amount = one.get(name)
+            if amount is None:
+                continue
+            before = sums.get(name, 0)
+            if not before:
+                likes[name] = amount.like
+            sums[name] = before + amount.value
+    return {name: Amount(value, likes[name]) for name, value in sums.items()}
 
 
 def largest(many: Iterable[Mapping[str, Amount]]) -> Amounts:

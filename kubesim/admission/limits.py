@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 from kubesim import quantity
@@ -121,5 +122,5 @@ def _ratios(item: Object, requests: Amounts, limits: Amounts) -> Iterator[str]:
             yield f"{says}, but no request is specified or request is 0"
         elif name not in limits or not limits[name].value:
             yield f"{says}, but no limit is specified or limit is 0"
-        elif (ratio := limits[name].value / requests[name].value) > quantity.parse(text):
+        elif (ratio := Fraction(limits[name].value, requests[name].value)) > quantity.parse(text):
             yield f"{says}, but provided ratio is {float(ratio):f}"

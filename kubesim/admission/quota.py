@@ -60,8 +60,11 @@ def usage(kind: str, obj: Object) -> Amounts:
 
 def used(quota: Object, objects: Mapping[str, Iterable[Object]]) -> dict[str, str]:
     """`status.used`: for each constraint of `spec.hard` the sum over the namespace's objects, given by group resource."""
-    sums = total(usage(kind, obj) for kind, found in objects.items() for obj in found if matches(quota, kind, obj))
-    return {name: str(sums.get(name, count(0))) for name in hard(quota)}
+    names = hard(quota)
+    sums = total(
+        (usage(kind, obj) for kind, found in objects.items() for obj in found if matches(quota, kind, obj)), names
+    )
+    return {name: str(sums.get(name, count(0))) for name in names}
 
 
 def _pod(pod: Object) -> Amounts:
@@ -103,6 +106,11 @@ def _claim(claim: Object) -> Amounts:
         prefix = spec["storageClassName"] + _CLASS_SUFFIX
         used |= {f"{prefix}{name}": amount for name, amount in used.items()}
     return used
+
+
+def is_scoped(quota: Object) -> bool:
+    spec = quota.get("spec") or {}
+    return bool(spec.get("scopes") or (spec.get("scopeSelector") or {}).get("matchExpressions"))
 
 
 def matches(quota: Object, kind: str, obj: Object) -> bool:

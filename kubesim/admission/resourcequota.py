@@ -48,7 +48,7 @@ class ResourceQuota(Plugin):
         kind = request.resource.group_resource
         limit = arithmetic.hard(quota)
         old = self._usage(kind, request.old) if request.old and arithmetic.matches(quota, kind, request.old) else {}
-        used = total([*(self._usage(kind, one) for one in present if arithmetic.matches(quota, kind, one)), old])
+        used = total((self._usage(kind, one) for one in self._counted(quota, kind, [*present, request.old])), limit)
         new = arithmetic.usage(kind, request.body)
         wanted = {
             name: Amount(amount.value - old.get(name, count(0)).value, amount.like) for name, amount in new.items()
@@ -60,6 +60,10 @@ class ResourceQuota(Plugin):
                 f"exceeded quota: {quota['metadata']['name']}, requested: {listed(wanted, over)}, "
                 f"used: {listed(used, over)}, limited: {listed(limit, over)}"
             )
+
+    def _counted(self, quota: Object, kind: str, objects: Iterable[Object | None]) -> Iterable[Object]:
+        scoped = arithmetic.is_scoped(quota)
+        return (one for one in objects if one is not None and (not scoped or arithmetic.matches(quota, kind, one)))
 
     def _usage(self, kind: str, obj: Object) -> Amounts:
         """An object's use, remembered by its version."""

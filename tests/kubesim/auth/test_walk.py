@@ -415,3 +415,31 @@ async def test_a_tenant_cannot_write_their_own_certificate_into_the_group_of_mas
     path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
     assert (await world.tenant.send("POST", path, {})).status == 403
     assert (await world.tenant.send("PUT", f"{path}/x/approval", {})).status == 403
+
+
+async def test_a_patch_that_would_make_an_object_takes_create(world: World) -> None:
+    client = world.cluster.client()
+    look = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch", "update"]}
+    role = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "Role",
+        "metadata": {"name": "patch", "namespace": OTHER},
+        "rules": [look],
+    }
+    await client.create(f"{RBAC}/v1/roles", role, OTHER)
+    binding = role_binding("patch", "patch", {"kind": "User", "apiGroup": RBAC, "name": "patcher"})
+    binding["metadata"]["namespace"], binding["roleRef"]["kind"] = OTHER, "Role"
+    await client.create(f"{RBAC}/v1/rolebindings", binding, OTHER)
+    path = f"/api/v1/namespaces/{OTHER}/configmaps/new?fieldManager=me"
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}}
+    applying = {"Impersonate_User": "patcher", "Content_Type": "application/apply-patch+yaml"}
+    refused = await world.admin.send("PATCH", path, body, **applying)
+    assert (refused.status, 'cannot create resource "configmaps"' in refused.message) == (403, True), refused
+    assert (
+        await world.admin.send(
+            "PATCH", path, body, **applying | {"Impersonate_User": "root", "Impersonate_Group": "system:masters"}
+        )
+    ).status == 201
+    assert (
+        await world.admin.send("PATCH", path, body | {"data": {"a": "b"}}, **applying | {"Impersonate_User": "patcher"})
+    ).status in (200, 409)
