@@ -1,0 +1,98 @@
+"""`invoke predict`: ask the iris service over HTTP, as any client would."""
+
+from __future__ import annotations
+
+import json
+import math
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+
+from lab.errors import LabError
+
+EXAMPLE = "for example: ./inv predict --features 5.1,3.5,1.4,0.2"
+TRAIN = "train one: ./inv train --n-estimators 200 (and ./inv status shows what runs)"
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the service says; `probabilities` by species, in the model's order."""
+
+    species: str
+    probabilities: dict[str, float]
+    model: str
+    version: str
+    run_id: str
+
+
+def predict_text(base_url: str, text: str) -> Prediction:
+    """The prediction for "5.1,3.5,1.4,0.2"."""
+    return predict(base_url, numbers(text))
+
+
+def numbers(text: str) -> list[float]:
+    """Four finite numbers separated by commas. Raises LabError for anything else, naming the part."""
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if len(parts) != 4:
+        names = "sepal length, sepal width, petal length, petal width"
+        raise LabError(f"--features needs 4 numbers ({names}), not {len(parts)}", EXAMPLE)
+    return [_number(part) for part in parts]
+
+
+def _number(part: str) -> float:
+    try:
+        value = float(part)
+    except ValueError:
+        raise LabError(f"--features: {part[:40]!r} is not a number", EXAMPLE) from None
+    if not math.isfinite(value):
+        raise LabError(f"--features: {part[:40]!r} is not a finite number", EXAMPLE)
+    return value
+
+
+def predict(base_url: str, features: Sequence[float], *, seconds: float = 10) -> Prediction:
+    """POST /predict. Raises LabError in the service's own words, with what to type."""
+    answer = _post(f"{base_url}/predict", {"features": list(features)}, seconds)
+    try:
+        identity = answer["model"]
+        return Prediction(
+            species=answer["prediction"],
+            probabilities=answer["probabilities"],
+            model=identity["name"],
+            version=identity["version"],
+            run_id=identity["run_id"],
+        )
+    except (KeyError, TypeError) as error:
+        raise LabError(f"what answers at {base_url} is not the iris service", "./inv doctor") from error
+
+
+def _post(url: str, body: object, seconds: float) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with _opener.open(request, timeout=seconds) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refused(error.code, error.read()) from None
+    except (OSError, HTTPException) as error:
+        why = getattr(error, "reason", error)
+        raise LabError(
+            f"the iris service does not answer at {url}: {why}", f"without a model it is not ready; {TRAIN}"
+        ) from None
+    except ValueError:
+        raise LabError(f"what answers at {url} is not the iris service", "./inv doctor") from None
+
+
+def _refused(code: int, body: bytes) -> LabError:
+    try:
+        detail = json.loads(body)["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = body.decode(errors="replace")[:200]
+    if code == 503:
+        return LabError(f"the iris service is not ready: {detail}", TRAIN)
+    if code == 422 and isinstance(detail, list):
+        return LabError("; ".join(str(item.get("msg", item)) for item in detail), EXAMPLE)
+    return LabError(f"the iris service answers {code}: {detail}", "./inv logs iris-serving")

@@ -1,0 +1,227 @@
+"""`invoke train`: a Job from k8s/04-training-job.yaml with a name and arguments of its own, its log followed, its result read.
+
+In a tenant's namespace the Job is made as the tenant, and the PodDefault access-mlflow says where MLflow and S3 are; so it is the tenant's
+own server, bucket and registry that the run goes to.
+
+The result is the line RESULT {json} that the training program ends with (training/program.py). A Job whose log has no such line failed,
+and the error says why in the program's words or, where it never ran, in Kubernetes's.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from lab import manifests, ready, shell
+from lab.errors import LabError
+from lab.kube import Cluster, Object, Refused
+from lab.settings import ROOT, Tenant
+from lab.world import World
+
+NAMESPACE = "mlops-training"
+MANIFEST = manifests.K8S / "04-training-job.yaml"
+RESULT, FAILED = "RESULT ", "training failed: "
+# What the PodDefault gives to a tenant's pods; set here too, its webhook would refuse the pod for the conflict.
+GIVEN_BY_PODDEFAULT = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_S3_ENDPOINT_URL",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+)
+_HOPELESS = {"ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for. `extra` goes to the training program as it is."""
+
+    n_estimators: int = 100
+    max_depth: str = "none"
+    run_name: str = ""
+    experiment: str = "iris"
+    extra: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        """For the training program. Raises LabError for what it would refuse, before a Job is made."""
+        if not 1 <= self.n_estimators <= 5000:
+            raise LabError(
+                f"--n-estimators {self.n_estimators} is not from 1 to 5000", "for example: --n-estimators 200"
+            )
+        depth = str(self.max_depth).lower()
+        if depth != "none" and not (depth.isascii() and depth.isdigit() and 1 <= int(depth) <= 100):
+            raise LabError(f"--max-depth {self.max_depth} is not from 1 to 100, or none", "for example: --max-depth 20")
+        run_name = self.run_name or f"iris-{datetime.now():%m%d-%H%M%S}"
+        for option, text in (("--run-name", run_name), ("--experiment", self.experiment)):
+            if not text.strip() or len(text) > 200 or not text.isprintable() or "/" in text or ":" in text:
+                raise LabError(f"{option} {text!r} is not a name", "1 to 200 characters, no '/' and no ':'")
+        names = ["--run-name", run_name, "--experiment", self.experiment]
+        return ["--n-estimators", str(self.n_estimators), "--max-depth", depth, *names, *self.extra]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What came of it. `champion`: whether the alias points at this version now; `seconds` from the Job's creation to here."""
+
+    job: str
+    namespace: str
+    accuracy: float
+    f1: float
+    run_id: str
+    run_url: str
+    s3_uri: str
+    model: str
+    version: str
+    champion: bool
+    champion_before: str
+    seconds: float
+
+
+def run(
+    world: World, options: Options, *, tenant: str = "", follow: bool = True, say: Say = print
+) -> TrainResult | None:
+    """Train in mlops-training, or as a tenant in the tenant's namespace. None where it is not waited for."""
+    person = world.settings.one(tenant) if tenant else None
+    cluster = world.cluster_as(person) if person else world.cluster
+    url = "http://127.0.0.1:5000" if person else f"http://127.0.0.1:{world.settings.ports.mlflow}"
+    started = time.monotonic()
+    made = create(cluster, job(options, person))
+    name, namespace = made["metadata"]["name"], made["metadata"]["namespace"]
+    say(f"Job {name} in {namespace}")
+    if not follow:
+        return None
+    found = wait(cluster, name, namespace, say=say)
+    if person:
+        say(f"to open the run: kubectl port-forward svc/mlflow-server -n {namespace} 5000:5000")
+    return TrainResult(
+        job=name,
+        namespace=namespace,
+        accuracy=float(found["accuracy"]),
+        f1=float(found["f1"]),
+        run_id=found["run_id"],
+        run_url=url + found["run_path"],
+        s3_uri=found["model_uri"],
+        model=found["model"],
+        version=found["version"],
+        champion=bool(found["champion"]),
+        champion_before=found["champion_before"],
+        seconds=round(time.monotonic() - started, 1),
+    )
+
+
+def job(options: Options, tenant: Tenant | None) -> Object:
+    """The Job to create; the API server completes its name."""
+    (template,) = manifests.read(MANIFEST)
+    made = copy.deepcopy(template)
+    made["metadata"]["generateName"] = made["metadata"].pop("name") + "-"
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    container["args"] = options.arguments()
+    container["env"].append({"name": "MLFLOW_USER", "value": tenant.user if tenant else "lab"})
+    if revision := _revision():
+        container["env"].append({"name": "GIT_REVISION", "value": revision})
+    if tenant:
+        made["metadata"]["namespace"] = tenant.namespace
+        container["env"] = [item for item in container["env"] if item["name"] not in GIVEN_BY_PODDEFAULT]
+    return made
+
+
+def _revision() -> str:
+    try:
+        return shell.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], seconds=5).strip()
+    except LabError:
+        return ""  # not a checkout, or no git: the run just does not name a revision
+
+
+def create(cluster: Cluster, manifest: Object) -> Object:
+    """Make the Job; refusals say what to type."""
+    namespace = manifest["metadata"]["namespace"]
+    try:
+        return cluster.create(manifest)
+    except Refused as error:
+        if error.code == 404:
+            hint = "is the lab up? ./inv up"
+        elif "quota" in error.message:
+            hint = (
+                f"kubectl describe resourcequota -n {namespace}; kubectl delete job -l app=iris-training -n {namespace}"
+            )
+        else:
+            hint = "./inv doctor"
+        raise LabError(f"no training Job in {namespace}: {error.message}", hint) from None
+
+
+def wait(cluster: Cluster, name: str, namespace: str, *, say: Say, seconds: float = 1800) -> Mapping[str, str]:
+    """Follow the log of each attempt until one has a result or the Job is given up. Raises LabError with the reason."""
+    deadline, done, words = time.monotonic() + seconds, set[str](), ""
+    while time.monotonic() < deadline:
+        pod = _next_pod(cluster, name, namespace, done)
+        if pod is None:
+            _refuse_failed(cluster, name, namespace, words)
+            _refuse_stuck(cluster, name, namespace)
+            time.sleep(0.1)
+            continue
+        done.add(pod["metadata"]["name"])
+        for line in _log(cluster, pod):
+            if line.startswith(RESULT):
+                result: Mapping[str, str] = json.loads(line.removeprefix(RESULT))
+                return result
+            words = line.removeprefix(FAILED) if line.startswith(FAILED) else words
+            say(f"  {line}")
+    raise LabError(f"Job {name} in {namespace} did not end within {seconds:.0f} s", _look(name, namespace))
+
+
+def _next_pod(cluster: Cluster, name: str, namespace: str, done: set[str]) -> Object | None:
+    """A pod of the Job whose log can be read and has not been; the oldest first."""
+    pods = cluster.list("v1", "Pod", namespace, labels=f"batch.kubernetes.io/job-name={name}")
+    begun = [pod for pod in pods if pod["status"].get("phase") in ("Running", "Succeeded", "Failed")]
+    new = [pod for pod in begun if pod["metadata"]["name"] not in done]
+    return min(new, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default=None)
+
+
+def _log(cluster: Cluster, pod: Object) -> Iterator[str]:
+    meta = pod["metadata"]
+    path = cluster.kind("v1", "Pod").path(meta["namespace"], meta["name"], "log")
+    try:
+        yield from cluster.lines(path, {"follow": "true", "container": "training"})
+    except Refused as error:
+        yield f"no log: {error.message}"
+
+
+def _refuse_failed(cluster: Cluster, name: str, namespace: str, words: str) -> None:
+    found = cluster.find("batch/v1", "Job", name, namespace)
+    if found is None:
+        raise LabError(f"Job {name} in {namespace} was deleted", "./inv train starts another")
+    for kind in ("Failed", "Complete"):
+        condition = ready.condition(found, kind)
+        if condition.get("status") == "True":
+            reason = words or condition.get("message") or "its log has no result"
+            raise LabError(f"Job {name} in {namespace} failed: {reason}", _look(name, namespace))
+
+
+def _refuse_stuck(cluster: Cluster, name: str, namespace: str) -> None:
+    """Raise where waiting is no use: an image that does not exist, a Secret that is missing, a pod that is not let in."""
+    pods = cluster.list("v1", "Pod", namespace, labels=f"batch.kubernetes.io/job-name={name}")
+    states = [
+        status.get("state", {}).get("waiting") or {}
+        for pod in pods
+        for status in pod["status"].get("containerStatuses") or []
+    ]
+    hopeless = any(state.get("reason") in _HOPELESS for state in states)
+    events = [] if pods and not hopeless else _events(cluster, name, namespace)
+    refused = not pods and any(event.get("reason") == "FailedCreate" for event in events)
+    if hopeless or refused:
+        why = "; ".join(ready.explain(pods, events)) or "see its events"
+        raise LabError(f"Job {name} in {namespace} does not start: {why}", _look(name, namespace))
+
+
+def _events(cluster: Cluster, name: str, namespace: str) -> list[Object]:
+    found = cluster.list("v1", "Event", namespace)
+    return [event for event in found if str(event["involvedObject"].get("name", "")).startswith(name)]
+
+
+def _look(name: str, namespace: str) -> str:
+    return f"kubectl describe job {name} -n {namespace}; kubectl logs job/{name} -n {namespace}"
