@@ -241,8 +241,10 @@ async def test_no_route_fails_on_an_empty_body_even_for_the_administrator(world:
     asked = [
         (method, path) for method, path in (*every(OTHER), *every("")) if "watch=1" not in path and method != "DELETE"
     ]
-    for method, path, answer in await walk(world.admin, asked):
-        assert answer.status < 500 or answer.status in (501, 503), (method, path, answer)
+    broken = [
+        each for each in await walk(world.admin, asked) if each[2].status >= 500 and each[2].status not in (501, 503)
+    ]
+    assert broken == []
 
 
 WRITES = ("create", "update", "patch", "delete")
