@@ -20,8 +20,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_DAYS, DAYS = 3650, 365
 SKEW = timedelta(minutes=5)
-SERVICE_IP = "127.11.0.1"
-NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+NAMES = (
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Authority:
 
     def server(self, addresses: Sequence[str] = ("127.0.0.1",)) -> Pair:
         """For the API server: valid for the addresses, localhost and the names that pods use."""
-        ips = dict.fromkeys((*addresses, "127.0.0.1", "::1", SERVICE_IP))
+        ips = dict.fromkeys((*addresses, "127.0.0.1", "::1"))
         names: list[x509.GeneralName] = [x509.DNSName(name) for name in NAMES]
         names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in ips]
         return self._issue("kube-apiserver", (), ExtendedKeyUsageOID.SERVER_AUTH, names)
@@ -76,10 +81,15 @@ class Authority:
     def client(self, user: str, groups: Sequence[str] = ()) -> Pair:
         return self._issue(user, groups, ExtendedKeyUsageOID.CLIENT_AUTH, [])
 
-    def _issue(self, user: str, groups: Sequence[str], usage: x509.ObjectIdentifier, names: list[x509.GeneralName]) -> Pair:
+    def _issue(
+        self, user: str, groups: Sequence[str], usage: x509.ObjectIdentifier, names: list[x509.GeneralName]
+    ) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
-            [*(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups), x509.NameAttribute(NameOID.COMMON_NAME, user)]
+            [
+                *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups),
+                x509.NameAttribute(NameOID.COMMON_NAME, user),
+            ]
         )
         builder = self._leaf(subject, key.public_key(), [usage], DAYS * 86400)
         if names:
@@ -92,7 +102,9 @@ class Authority:
         if not csr.is_signature_valid:
             raise ValueError("unable to parse csr: signature is invalid")
         known = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
-        builder = self._leaf(csr.subject, csr.public_key(), [known[usage] for usage in usages if usage in known], seconds)
+        builder = self._leaf(
+            csr.subject, csr.public_key(), [known[usage] for usage in usages if usage in known], seconds
+        )
         try:
             names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             builder = builder.add_extension(names, critical=False)
@@ -100,7 +112,9 @@ class Authority:
             pass
         return self._sign(builder)
 
-    def _leaf(self, subject: x509.Name, public: object, usages: Sequence[x509.ObjectIdentifier], seconds: int) -> x509.CertificateBuilder:
+    def _leaf(
+        self, subject: x509.Name, public: object, usages: Sequence[x509.ObjectIdentifier], seconds: int
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         builder = _builder(subject, self.certificate.subject, public, now, 0)
         builder = builder.not_valid_after(min(now + timedelta(seconds=seconds), self.certificate.not_valid_after_utc))
@@ -115,7 +129,9 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, public: object, now: datetime, days: int) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: object, now: datetime, days: int
+) -> x509.CertificateBuilder:
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)  # type: ignore[arg-type]
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - SKEW)
     return builder.not_valid_after(now + timedelta(days=days)) if days else builder
@@ -136,7 +152,9 @@ def _usage(*, sign: bool) -> x509.KeyUsage:
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def write_private(file: Path, data: bytes) -> None:

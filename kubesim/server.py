@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from kubesim import builtin, controllers, node
+from kubesim import addresses, builtin, controllers, node
 from kubesim.admission.chain import Chain
 from kubesim.api import bootstrap, events, services
 from kubesim.api.app import Server
@@ -99,7 +99,13 @@ async def running(settings: Settings) -> AsyncIterator[Cluster]:
         stack.push_async_callback(front.stop)
         server.address = f"{settings.address}:{port}"
         cluster = Cluster(settings, server, authority, port, settings.stop_containers)
-        await bootstrap.run(LocalClient(server, SYSTEM, manager="kube-apiserver"), server.reader, settings.address, port)
+        await bootstrap.run(
+            LocalClient(server, SYSTEM, manager="kube-apiserver"),
+            server.reader,
+            settings.address,
+            port,
+            service_ip=addresses.service_ip(settings.state),
+        )
         admin = cluster.kubeconfig("kubernetes-admin", ("system:masters",))
         write_private(settings.state / "admin.kubeconfig", admin.encode())
         await _start(cluster, stack)
@@ -230,7 +236,7 @@ class Background:
 
 
 def _context(settings: Settings, authority: Authority) -> ssl.SSLContext:
-    pair = authority.server([settings.address])
+    pair = authority.server([settings.address, addresses.service_ip(settings.state)])
     certificate, key = settings.state / "server.crt", settings.state / "server.key"
     write_private(certificate, pair.certificate)
     write_private(key, pair.key)
@@ -246,7 +252,9 @@ def _lock(state: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(descriptor, 32).decode() or "unknown"
-            raise Locked(f"{state} is in use by another kubesim (pid {holder}): stop it first, or use another --state") from None
+            raise Locked(
+                f"{state} is in use by another kubesim (pid {holder}): stop it first, or use another --state"
+            ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield

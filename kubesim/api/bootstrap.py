@@ -5,19 +5,20 @@ from __future__ import annotations
 from kubesim.auth import bootstrap as roles
 from kubesim.auth.reader import Reader
 from kubesim.client import Client
-from kubesim.pki import SERVICE_IP
 from kubesim.resources import Object
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
-async def run(client: Client, reader: Reader, address: str, port: int) -> None:
+async def run(client: Client, reader: Reader, address: str, port: int, *, service_ip: str) -> None:
     """Creates what is missing and repairs what must be so; harmless to repeat."""
     for name in NAMESPACES:
-        await _ensure(client, reader, "v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        await _ensure(
+            client, reader, "v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        )
     for key, obj in roles.pending(reader):
         await (client.update(key, obj) if "resourceVersion" in obj["metadata"] else client.create(key, obj))
-    await _ensure(client, reader, "v1/services", _service())
+    await _ensure(client, reader, "v1/services", _service(service_ip))
     await _endpoints(client, reader, address, port)
 
 
@@ -27,7 +28,7 @@ async def _ensure(client: Client, reader: Reader, key: str, obj: Object) -> None
         await client.create(key, obj)
 
 
-def _service() -> Object:
+def _service(cluster_ip: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -38,8 +39,8 @@ def _service() -> Object:
         },
         "spec": {
             "type": "ClusterIP",
-            "clusterIP": SERVICE_IP,
-            "clusterIPs": [SERVICE_IP],
+            "clusterIP": cluster_ip,
+            "clusterIPs": [cluster_ip],
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}],
         },
     }
@@ -51,13 +52,21 @@ async def _endpoints(client: Client, reader: Reader, address: str, port: int) ->
     endpoints: Object = {
         "apiVersion": "v1",
         "kind": "Endpoints",
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
         "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
     }
     piece: Object = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
         "addressType": "IPv4",
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": ports,
@@ -68,5 +77,3 @@ async def _endpoints(client: Client, reader: Reader, address: str, port: int) ->
             await client.create(key, obj)
         else:
             await client.update(key, obj | {"metadata": found["metadata"]})
-
-
