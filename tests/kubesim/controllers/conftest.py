@@ -7,13 +7,22 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kubesim.server import Cluster
-from tests.kubesim.controllers.world import World
+from tests.kubesim.controllers.world import Hands, World
 
 
 @pytest.fixture
 async def world(cluster: Cluster) -> AsyncIterator[World]:
     """Controllers, scheduler and the pretended kubelet, running."""
     made = World(cluster)
+    made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def still(cluster: Cluster) -> AsyncIterator[World]:
+    """The same with a clock that only `advance` moves."""
+    made = World(cluster, Hands())
     made.start()
     yield made
     await made.stop()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kubesim.api.local import LocalClient
 from kubesim.auth.user import component
 from kubesim.client import Client
 from kubesim.controllers import run_all
+from kubesim.controllers.clock import SystemClock, Timer, stamp
 from kubesim.controllers.kinds import NODES, PODS
 from kubesim.controllers.meta import deleting, is_finished
 from kubesim.errors import ApiError, NotFound
@@ -22,8 +26,9 @@ NODE = "node-1"
 class Kubelet:
     """Starts every pod bound to its node at once. A pod annotated `test/exit` ends with that code, `test/ready: "false"` never gets ready."""
 
-    def __init__(self, client: Client, node: str = NODE) -> None:
+    def __init__(self, client: Client, now: Callable[[], datetime], node: str = NODE) -> None:
         self.client = client
+        self.now = now
         self.node = node
         self.addresses = 0
         self.started: list[str] = []
@@ -80,7 +85,7 @@ class Kubelet:
 
     async def report(self, pod: Object, phase: str, *, ready: bool, address: str = "", code: int | None = None) -> None:
         metadata = pod["metadata"]
-        now = "2026-01-01T00:00:00Z"
+        now = stamp(self.now())
         conditions = [
             {"type": kind, "status": str(ready), "lastTransitionTime": now} for kind in ("Ready", "ContainersReady")
         ]
@@ -99,13 +104,51 @@ class Kubelet:
         )
 
 
+class Hands:
+    """A clock that only moves when told to."""
+
+    def __init__(self) -> None:
+        self.time = datetime.now(UTC)
+        self._timers: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._count = 0
+        self._cancelled: set[int] = set()
+
+    def now(self) -> datetime:
+        return self.time
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        self._count += 1
+        heapq.heappush(self._timers, (self.time + timedelta(seconds=max(seconds, 0)), self._count, callback))
+        return Cancellation(self._cancelled, self._count)
+
+    def advance(self, seconds: float) -> None:
+        """Move on, and fire what falls due, in order."""
+        end = self.time + timedelta(seconds=seconds)
+        while self._timers and self._timers[0][0] <= end:
+            due, number, callback = heapq.heappop(self._timers)
+            self.time = max(self.time, due)
+            if number not in self._cancelled:
+                callback()
+        self.time = end
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    cancelled: set[int]
+    number: int
+
+    def cancel(self) -> None:
+        self.cancelled.add(self.number)
+
+
 class World:
     """A cluster whose controllers run: an administrator's client, and ways to wait for what should come about."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, clock: Hands | None = None) -> None:
         self.cluster = cluster
+        self.clock = clock
         self.client = cluster.client()
-        self.kubelet = Kubelet(cluster.client("system:node"))
+        self.kubelet = Kubelet(cluster.client("system:node"), clock.now if clock else SystemClock().now)
         self.calls: list[tuple[str, str, str]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -124,8 +167,20 @@ class World:
             client_for,
             discover=lambda: tuple(server.registry),
             ca=self.cluster.authority.pem.decode(),
+            sign=self._sign,
             volumes=self.cluster.settings.state / "volumes",
+            clock=self.clock,
         )
+
+    def _sign(self, csr: str, *, signer: str, usages: list[str], expiration_seconds: int | None) -> str:
+        return self.cluster.authority.sign(csr.encode(), usages).decode()
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, in steps, and everything that follows from it happen."""
+        assert self.clock is not None
+        for _ in range(10):
+            self.clock.advance(seconds / 10)
+            await self.settled()
 
     async def stop(self) -> None:
         for task in self._tasks:
