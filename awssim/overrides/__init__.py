@@ -4,7 +4,7 @@ A test per correction fails when a new ministack no longer needs it, or no longe
 """
 
 from awssim.journal import Journal
-from awssim.overrides import denials, multipart, objects, reads, resources, signatures, variables
+from awssim.overrides import denials, multipart, objects, policies, reads, resources, signatures, variables
 
 
 def apply(journal: Journal) -> multipart.Uploads:
@@ -15,4 +15,5 @@ def apply(journal: Journal) -> multipart.Uploads:
     denials.apply()
     objects.apply(journal)
     reads.apply()
+    policies.apply()
     return multipart.apply(journal)
