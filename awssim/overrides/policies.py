@@ -2,6 +2,7 @@
 and does not look at the actions and resources of an IAM policy, so a typing error becomes a policy that silently allows nothing.
 """
 
+import functools
 import json
 import re
 from typing import Any
@@ -42,13 +43,8 @@ def apply() -> None:
 
     replace(s3, "_put_bucket_policy", lambda original: _checked(s3, original, bucket_policy_error))
     replace(s3, "_put_bucket_lifecycle", lambda original: _checked(s3, original, lifecycle_error))
-    for name, root in (
-        ("_put_bucket_cors", "CORSConfiguration"),
-        ("_put_public_access_block", "PublicAccessBlockConfiguration"),
-    ):
-        replace(
-            s3, name, lambda original, root=root: _checked(s3, original, lambda s3, _, body: _xml_error(s3, body, root))
-        )
+    replace(s3, "_put_bucket_cors", functools.partial(_checked_root, s3, "CORSConfiguration"))
+    replace(s3, "_put_public_access_block", functools.partial(_checked_root, s3, "PublicAccessBlockConfiguration"))
     replace(iam_evaluator, "validate_policy_document", _make_validate)
 
 
@@ -58,6 +54,10 @@ def _checked(s3: Any, original: Any, error_of: Any) -> Any:
         return error if error is not None else original(name, body)
 
     return put
+
+
+def _checked_root(s3: Any, root: str, original: Any) -> Any:
+    return _checked(s3, original, lambda s3, _, body: _xml_error(s3, body, root))
 
 
 # -- bucket policies
