@@ -163,9 +163,25 @@ def stateful_set(problems: Problems, obj: Object) -> None:
             f"spec.persistentVolumeClaimRetentionPolicy.{field}", retention.get(field), ("Delete", "Retain")
         )
     _counts(problems, spec, "replicas", "minReadySeconds", "revisionHistoryLimit")
-    _selected_template(problems, spec)
+    _selected_template(problems, _with_claims(spec))
     for at, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
         storage.claim_spec(problems, claim.get("spec") or {}, f"spec.volumeClaimTemplates[{at}].spec")
+
+
+def _with_claims(spec: Object) -> Object:
+    """Containers may mount the claims by name: each becomes a volume of the pod."""
+    claims = [
+        {"name": name, "persistentVolumeClaim": {"claimName": name}}
+        for claim in spec.get("volumeClaimTemplates") or ()
+        if (name := (claim.get("metadata") or {}).get("name"))
+    ]
+    template = spec.get("template") or {}
+    pod = template.get("spec") or {}
+    if not claims or not pod:
+        return spec
+    taken = {claim["name"] for claim in claims}
+    volumes = [volume for volume in pod.get("volumes") or () if volume.get("name") not in taken]
+    return spec | {"template": template | {"spec": pod | {"volumes": [*volumes, *claims]}}}
 
 
 STATEFUL_MUTABLE = (
