@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kubesim", description="A Kubernetes API, its controllers and one node in one program.")
+    parser = argparse.ArgumentParser(
+        prog="kubesim", description="A Kubernetes API, its controllers and one node in one program."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _serve_parser(commands.add_parser("serve", help="run the cluster in the foreground"))
     stop = commands.add_parser("stop", help="stop the cluster and its containers")
@@ -53,8 +55,14 @@ def _serve_parser(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--address", default="127.0.0.1", help="a loopback address")
     serve.add_argument("--port", type=int, default=16443)
     serve.add_argument("--name", default="kubesim", help="the cluster's name in its kubeconfig")
-    serve.add_argument("--stop-containers", action="store_true", help="end containers too when asked to stop by SIGTERM")
-    serve.add_argument("--authentication-token-webhook-url", default="", help="who is asked about tokens that are not the cluster's own")
+    serve.add_argument(
+        "--stop-containers", action="store_true", help="end containers too when asked to stop by SIGTERM"
+    )
+    serve.add_argument(
+        "--authentication-token-webhook-url",
+        default="",
+        help="who is asked about tokens that are not the cluster's own",
+    )
     serve.add_argument("--verbose", action="store_true")
     serve.set_defaults(run=_serve)
 
@@ -63,13 +71,15 @@ def _serve(arguments: argparse.Namespace) -> int:
     level = logging.DEBUG if arguments.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings(arguments.state, arguments.address, arguments.port, arguments.name)
-    settings = replace(settings, stop_containers=arguments.stop_containers, token_webhook=arguments.authentication_token_webhook_url)
+    settings = replace(
+        settings, stop_containers=arguments.stop_containers, token_webhook=arguments.authentication_token_webhook_url
+    )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_until_signalled(settings))
     return 0
 
 
-def _loop_factory():  # type: ignore[no-untyped-def]
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """uvloop where it is to be had: it halves what a request costs."""
     try:
         import uvloop
@@ -100,7 +110,10 @@ def _stop(arguments: argparse.Namespace) -> int:
         deadline = time.monotonic() + STOP_SECONDS
         while holder(arguments.state) == pid:
             if time.monotonic() > deadline:
-                print(f"kubesim: pid {pid} has not stopped within {STOP_SECONDS:.0f} s: kill -9 {pid} loses nothing", file=sys.stderr)
+                print(
+                    f"kubesim: pid {pid} has not stopped within {STOP_SECONDS:.0f} s: kill -9 {pid} loses nothing",
+                    file=sys.stderr,
+                )
                 return 1
             time.sleep(0.02)
     elif not arguments.keep_containers and arguments.state.exists():

@@ -39,7 +39,11 @@ SUBRESOURCE_KINDS = {
     "scale": "Scale",
     "token": "TokenRequest",
 }
-SUBRESOURCE_VERSIONS = {"scale": ("autoscaling", "v1"), "eviction": ("policy", "v1"), "token": ("authentication.k8s.io", "v1")}
+SUBRESOURCE_VERSIONS = {
+    "scale": ("autoscaling", "v1"),
+    "eviction": ("policy", "v1"),
+    "token": ("authentication.k8s.io", "v1"),
+}
 
 TABLE = {
     "v1": """
@@ -165,7 +169,9 @@ _VERBS = {"V": CREATE, "G": ("get", "list"), "N": tuple(verb for verb in ALL_VER
 
 def resources() -> tuple[Resource, ...]:
     """Every built-in kind."""
-    return tuple(_read(version, *line.split()) for version, lines in TABLE.items() for line in lines.strip().splitlines())
+    return tuple(
+        _read(version, *line.split()) for version, lines in TABLE.items() for line in lines.strip().splitlines()
+    )
 
 
 def _read(api_version: str, plural: str, kind: str, short: str, flags: str) -> Resource:

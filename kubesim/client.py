@@ -41,7 +41,9 @@ class Client(Protocol):
         self, resource: str, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> ObjectList: ...
 
-    async def create(self, resource: str, body: Object, namespace: str = "", *, name: str = "", subresource: str = "") -> Object:
+    async def create(
+        self, resource: str, body: Object, namespace: str = "", *, name: str = "", subresource: str = ""
+    ) -> Object:
         """POST. `name` is given only with a subresource (eviction, binding, token)."""
         ...
 

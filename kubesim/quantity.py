@@ -21,15 +21,15 @@ def parse(text: str | float) -> Fraction:
 
 
 def valid(text: object) -> bool:
-    return isinstance(text, (str, int, float)) and not isinstance(text, bool) and _PATTERN.fullmatch(str(text)) is not None
+    return (
+        isinstance(text, (str, int, float)) and not isinstance(text, bool) and _PATTERN.fullmatch(str(text)) is not None
+    )
 
 
 def _parts(text: str) -> tuple[Fraction, int, int]:
     match = _PATTERN.fullmatch(text)
     if match is None or len(text) > 64:
-        raise ValueError(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        )
+        raise ValueError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
     number, binary, decimal, exponent = match.groups()
     if binary:
         return Fraction(Decimal(number)), 1024, _BINARY[binary]
@@ -46,7 +46,7 @@ def style(text: str | float) -> Format:
     return "DecimalExponent" if match and match.group(4) is not None else "DecimalSI"
 
 
-def format(value: Fraction | int, like: str | float = "") -> str:  # noqa: A001  Kubernetes's word
+def format(value: Fraction | int, like: str | float = "") -> str:
     """`value` as Kubernetes prints it, in the family of suffixes of `like`."""
     value = Fraction(value)
     family = style(like) if like != "" else "DecimalSI"

@@ -56,7 +56,9 @@ class Resource:
 
     def verbs_of(self, subresource: str) -> tuple[str, ...]:
         """The verbs of the kind itself (subresource "") or of one of its subresources."""
-        return next((verbs for name, verbs in self.subresources if name == subresource), ()) if subresource else self.verbs
+        return (
+            next((verbs for name, verbs in self.subresources if name == subresource), ()) if subresource else self.verbs
+        )
 
 
 class Registry:
@@ -101,7 +103,9 @@ class Registry:
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource an object's apiVersion and kind name."""
-        return next((each for each in self._resources.values() if each.kind == kind and each.api_version == api_version), None)
+        return next(
+            (each for each in self._resources.values() if each.kind == kind and each.api_version == api_version), None
+        )
 
     def storage_version(self, resource: Resource) -> Resource:
         """The kind in the version its objects are kept in: the first one registered under its storage name."""

@@ -127,7 +127,9 @@ class _Parser:
             raise BadRequest(f"unable to parse requirement: found '{token}', expected: identifier")
         prefix, _, name = token.rpartition("/")
         if not _NAME.fullmatch(name) or len(name) > 63 or len(prefix) > 253:
-            raise BadRequest(f'unable to parse requirement: <nil>: Invalid value: "{token}": name part must consist of alphanumeric characters')
+            raise BadRequest(
+                f'unable to parse requirement: <nil>: Invalid value: "{token}": name part must consist of alphanumeric characters'
+            )
         return token
 
     def value(self, key: str) -> str:
@@ -148,12 +150,18 @@ class _Parser:
     def number(self, key: str) -> str:
         value = self.value(key)
         if not value.lstrip("-").isdigit():
-            raise BadRequest(f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer")
+            raise BadRequest(
+                f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
+            )
         return value
 
     def values(self, key: str) -> Iterable[str]:
         if self.take() != "(":
-            raise BadRequest(f"unable to parse requirement: found '{self.tokens[self.position - 1]}' expected: '('" if self.position <= len(self.tokens) else "unable to parse requirement: found '' expected: '('")
+            raise BadRequest(
+                f"unable to parse requirement: found '{self.tokens[self.position - 1]}' expected: '('"
+                if self.position <= len(self.tokens)
+                else "unable to parse requirement: found '' expected: '('"
+            )
         while True:
             yield "" if self.peek() in (",", ")") else self.value(key)
             token = self.take()
@@ -179,6 +187,9 @@ class FieldSelector:
     def exact(self, path: str) -> str | None:
         """The value `path` must have, where the selector says so."""
         return next((value for field, value, equal in self.terms if field == path and equal), None)
+
+
+ANY = FieldSelector()
 
 
 def parse_fields(text: str) -> FieldSelector:

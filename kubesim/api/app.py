@@ -59,7 +59,13 @@ class Server:
         self.steps = self.objects.steps
         self.crds = Definitions(self)
         self.pages = pages.Pages(self)
-        self.layers: tuple[Layer, ...] = (self._authenticate, self._impersonate, self._authorize, self._page, self._route)
+        self.layers: tuple[Layer, ...] = (
+            self._authenticate,
+            self._impersonate,
+            self._authorize,
+            self._page,
+            self._route,
+        )
 
     async def handle(self, request: Request) -> Response:
         try:
@@ -162,10 +168,14 @@ class Server:
         )
         return Call(info, resource, user, options or Options(field_validation="Ignore"))
 
-    def system(self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = "") -> Call:
+    def system(
+        self, verb: str, resource: Resource, *, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> Call:
         """A call of the API server's own."""
         options = Options(field_manager="kube-apiserver", field_validation="Ignore")
-        return self.call(SYSTEM, verb, resource, namespace=namespace, name=name, subresource=subresource, options=options)
+        return self.call(
+            SYSTEM, verb, resource, namespace=namespace, name=name, subresource=subresource, options=options
+        )
 
 
 def fits(info: RequestInfo) -> bool:

@@ -12,9 +12,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from kubesim.api import conditions
+from kubesim.api.watching import Scope, follow
 from kubesim.builtin import STATUS
 from kubesim.errors import ApiError, Expired, NotFound
-from kubesim.api.watching import Scope, follow
 from kubesim.resources import Object, Resource
 
 if TYPE_CHECKING:
@@ -77,11 +77,20 @@ class Definitions:
         taken = self._taken(crd)
         if taken:
             conditions.put(status, "NamesAccepted", "False", now, reason=taken[0], message=taken[1])
-            conditions.put(status, "Established", "False", now, reason="NotAccepted", message="not all names are accepted")
+            conditions.put(
+                status, "Established", "False", now, reason="NotAccepted", message="not all names are accepted"
+            )
             status.setdefault("acceptedNames", {"plural": "", "kind": ""})
         else:
             conditions.put(status, "NamesAccepted", "True", now, reason="NoConflicts", message="no conflicts found")
-            conditions.put(status, "Established", "True", now, reason="InitialNamesAccepted", message="the initial names have been accepted")
+            conditions.put(
+                status,
+                "Established",
+                "True",
+                now,
+                reason="InitialNamesAccepted",
+                message="the initial names have been accepted",
+            )
             status["acceptedNames"] = names
         stored = status.setdefault("storedVersions", [])
         current = next((version["name"] for version in crd["spec"]["versions"] if version.get("storage")), None)
@@ -107,13 +116,19 @@ class Definitions:
             since = store.revision
             await self._sweep()
             try:
-                async for _ in follow(store, Scope(self._server.registry[KEY]), since, idle=lambda: 1.0 if self._deleting() else None):
+                async for _ in follow(
+                    store, Scope(self._server.registry[KEY]), since, idle=lambda: 1.0 if self._deleting() else None
+                ):
                     await self._sweep()
             except Expired:
                 continue
 
     def _deleting(self) -> list[Object]:
-        return [record.object for record in self._server.store.list(STORAGE) if record.object["metadata"].get("deletionTimestamp")]
+        return [
+            record.object
+            for record in self._server.store.list(STORAGE)
+            if record.object["metadata"].get("deletionTimestamp")
+        ]
 
     async def _sweep(self) -> None:
         for crd in self._deleting():
@@ -137,10 +152,14 @@ class Definitions:
             return
 
         def release(obj: Object) -> Object:
-            obj["metadata"]["finalizers"] = [each for each in obj["metadata"].get("finalizers") or () if each != CLEANUP]
+            obj["metadata"]["finalizers"] = [
+                each for each in obj["metadata"].get("finalizers") or () if each != CLEANUP
+            ]
             return obj
 
-        await server.objects.change(server.system("update", server.registry[KEY], name=name, subresource="status"), release)
+        await server.objects.change(
+            server.system("update", server.registry[KEY], name=name, subresource="status"), release
+        )
 
 
 def resources(crd: Object) -> tuple[Resource, ...]:
@@ -172,10 +191,12 @@ def _resource(spec: Object, version: Object) -> Resource:
 
 def accepted_names(names: Object) -> Object:
     kind = names["kind"]
-    return {**copy.deepcopy(names), "singular": names.get("singular") or kind.lower(), "listKind": names.get("listKind") or f"{kind}List"}
+    return {
+        **copy.deepcopy(names),
+        "singular": names.get("singular") or kind.lower(),
+        "listKind": names.get("listKind") or f"{kind}List",
+    }
 
 
 def _version(crd: Object, name: str) -> dict[str, Any]:
     return next(version for version in crd["spec"]["versions"] if version["name"] == name)
-
-

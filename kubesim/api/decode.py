@@ -9,9 +9,9 @@ import yaml
 
 from kubesim.api import media, protobuf
 from kubesim.api.request import Request
+from kubesim.api.semantics import duplicates
 from kubesim.errors import BadRequest, TooLarge, UnsupportedMedia
 from kubesim.resources import Object, Resource
-from kubesim.api.semantics import duplicates
 
 MAX_BODY = 3 * 1024 * 1024
 ACCEPTED = (media.JSON, media.YAML, media.PROTOBUF)
@@ -21,7 +21,9 @@ def body(request: Request, resource: Resource) -> tuple[Object, tuple[str, ...]]
     """The object of a create or update, and what only its bytes show: duplicate fields."""
     kind = request.content_type or media.JSON
     if kind not in ACCEPTED:
-        raise UnsupportedMedia(f"the body of the request was in an unknown format - accepted media types include: {', '.join(ACCEPTED)}")
+        raise UnsupportedMedia(
+            f"the body of the request was in an unknown format - accepted media types include: {', '.join(ACCEPTED)}"
+        )
     if kind == media.PROTOBUF:
         return protobuf.decode(request.body, resource.kind), ()
     found = _parse(request, resource.kind)
@@ -45,9 +47,15 @@ def delete_options(request: Request) -> Object:
         raise _unrecognized("DeleteOptions", f"json: cannot unmarshal {_go(found)} into Go value of type struct")
     grace, preconditions = found.get("gracePeriodSeconds"), found.get("preconditions")
     if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
-        raise _unrecognized("DeleteOptions", f"json: cannot unmarshal {_go(grace)} into Go struct field DeleteOptions.gracePeriodSeconds of type int64")
+        raise _unrecognized(
+            "DeleteOptions",
+            f"json: cannot unmarshal {_go(grace)} into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
+        )
     if preconditions is not None and not isinstance(preconditions, dict):
-        raise _unrecognized("DeleteOptions", f"json: cannot unmarshal {_go(preconditions)} into Go struct field DeleteOptions.preconditions")
+        raise _unrecognized(
+            "DeleteOptions",
+            f"json: cannot unmarshal {_go(preconditions)} into Go struct field DeleteOptions.preconditions",
+        )
     return found
 
 
@@ -81,4 +89,6 @@ def _unrecognized(kind: str, why: str) -> BadRequest:
 
 
 def _go(value: object) -> str:
-    return {str: "string", int: "number", float: "number", bool: "bool", dict: "object", list: "array"}.get(type(value), "null")
+    return {str: "string", int: "number", float: "number", bool: "bool", dict: "object", list: "array"}.get(
+        type(value), "null"
+    )

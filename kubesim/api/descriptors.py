@@ -12,12 +12,22 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.message import DecodeError
+from google.protobuf.descriptor_pb2 import (  # type: ignore[import-untyped]
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+)
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 PACKAGES = (
-    *(f"k8s.io.api.{name}.v1" for name in ("admissionregistration", "apps", "authentication", "authorization", "autoscaling", "batch")),
-    *(f"k8s.io.api.{name}.v1" for name in ("certificates", "coordination", "core", "discovery", "events", "flowcontrol", "networking")),
+    *(
+        f"k8s.io.api.{name}.v1"
+        for name in ("admissionregistration", "apps", "authentication", "authorization", "autoscaling", "batch")
+    ),
+    *(
+        f"k8s.io.api.{name}.v1"
+        for name in ("certificates", "coordination", "core", "discovery", "events", "flowcontrol", "networking")
+    ),
     *(f"k8s.io.api.{name}.v1" for name in ("node", "policy", "rbac", "scheduling", "storage")),
     "k8s.io.api.autoscaling.v2",
     "k8s.io.apimachinery.pkg.api.resource",
@@ -59,7 +69,9 @@ def table(files: Iterator[FileDescriptorProto]) -> dict[str, str]:
 
 
 def short(package: str) -> str:
-    return ".".join(part for part in package.split(".") if part not in ("k8s", "io", "api", "apimachinery", "pkg", "apis", "util"))
+    return ".".join(
+        part for part in package.split(".") if part not in ("k8s", "io", "api", "apimachinery", "pkg", "apis", "util")
+    )
 
 
 def _fields(message: DescriptorProto) -> str:

@@ -7,7 +7,11 @@ from kubesim.resources import Object, Registry, Resource
 
 
 def versions(address: str) -> Object:
-    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]}
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    }
 
 
 def groups(registry: Registry) -> Object:
@@ -92,7 +96,9 @@ def _aggregated(resource: Resource) -> Object:
     if resource.categories:
         entry["categories"] = list(resource.categories)
     if resource.subresources:
-        entry["subresources"] = [_aggregated_subresource(resource, name, verbs) for name, verbs in resource.subresources]
+        entry["subresources"] = [
+            _aggregated_subresource(resource, name, verbs) for name, verbs in resource.subresources
+        ]
     return entry
 
 

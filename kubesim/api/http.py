@@ -35,7 +35,7 @@ class Front:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None, handler_cancellation=True))  # type: ignore[arg-type]
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None, handler_cancellation=True))
         self.port = 0
 
     async def start(self, address: str, port: int, context: ssl.SSLContext | None) -> int:
@@ -97,7 +97,10 @@ async def _body(raw: web.BaseRequest) -> bytes:
 
 def _whole(response: Response, raw: web.BaseRequest) -> web.Response:
     assert isinstance(response.body, bytes)
-    body, headers = response.body, {"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers}
+    body, headers = (
+        response.body,
+        {"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers},
+    )
     if len(body) >= GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", ""):
         body, headers["Content-Encoding"], headers["Vary"] = gzip.compress(body, 1), "gzip", "Accept-Encoding"
     return web.Response(body=body, status=response.status, headers=headers)
@@ -105,7 +108,10 @@ def _whole(response: Response, raw: web.BaseRequest) -> web.Response:
 
 async def _stream(response: Response, body: AsyncIterator[bytes], raw: web.BaseRequest) -> web.StreamResponse:
     """Chunk by chunk, waiting for the client to take each: a slow one slows only itself."""
-    out = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers})
+    out = web.StreamResponse(
+        status=response.status,
+        headers={"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers},
+    )
     out.enable_chunked_encoding()
     await out.prepare(raw)
     try:

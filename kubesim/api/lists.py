@@ -44,13 +44,24 @@ async def list_(server: Server, request: Request, resource: Resource) -> Respons
     if resource.storage in server.virtual:
         objects = server.virtual[resource.storage].list(request.info.namespace)
         wanted = scope(request, resource)
-        objects = [obj for obj in objects if wanted.labels.matches(obj["metadata"].get("labels")) and wanted.fields.matches(obj)]
+        objects = [
+            obj
+            for obj in objects
+            if wanted.labels.matches(obj["metadata"].get("labels")) and wanted.fields.matches(obj)
+        ]
         return answer(server, resource, objects, form, {"resourceVersion": ""}, request)
     found = find(server, request, scope(request, resource))
     metadata = _metadata(server.store.revision, found)
     if not form.kind:
         return Response(200, render.listed(resource, found.records, metadata))
-    return answer(server, resource, [convert.to_version(resource, record.object) for record in found.records], form, metadata, request)
+    return answer(
+        server,
+        resource,
+        [convert.to_version(resource, record.object) for record in found.records],
+        form,
+        metadata,
+        request,
+    )
 
 
 def answer(
@@ -61,8 +72,12 @@ def answer(
         return render.answer(server.tabler.table(resource, objects, metadata, include=include))
     if form.kind:
         items = [render.partial(obj) for obj in objects]
-        return render.answer({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items})
-    return render.answer({"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata, "items": objects})
+        return render.answer(
+            {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items}
+        )
+    return render.answer(
+        {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata, "items": objects}
+    )
 
 
 def find(server: Server, request: Request, wanted: Scope) -> Found:
@@ -92,12 +107,19 @@ def check_version(server: Server, request: Request) -> None:
     match, text = request.query.get("resourceVersionMatch", ""), request.query.get("resourceVersion", "")
     asked, now = version(text), server.store.revision
     if match not in ("", "Exact", "NotOlderThan"):
-        raise BadRequest(f'resourceVersionMatch: Unsupported value: "{match[:40]}": supported values: "Exact", "NotOlderThan", ""')
+        raise BadRequest(
+            f'resourceVersionMatch: Unsupported value: "{match[:40]}": supported values: "Exact", "NotOlderThan", ""'
+        )
     if match and not text:
-        raise BadRequest("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")
+        raise BadRequest(
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+        )
     if asked > now:
         causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
-        raise TooNew(f"Timeout: Too large resource version: {asked}, current: {now}", details={"causes": causes, "retryAfterSeconds": 1})
+        raise TooNew(
+            f"Timeout: Too large resource version: {asked}, current: {now}",
+            details={"causes": causes, "retryAfterSeconds": 1},
+        )
     if match == "Exact" and asked != now:
         raise Expired(f"The provided resource version is no longer available: {asked}")
 

@@ -16,7 +16,12 @@ from kubesim.client import Event, ObjectList, PatchKind
 from kubesim.errors import NotFound
 from kubesim.resources import Object
 
-_MEDIA = {"json": media.JSON_PATCH, "merge": media.MERGE_PATCH, "strategic": media.STRATEGIC_PATCH, "apply": media.APPLY_PATCH}
+_MEDIA = {
+    "json": media.JSON_PATCH,
+    "merge": media.MERGE_PATCH,
+    "strategic": media.STRATEGIC_PATCH,
+    "apply": media.APPLY_PATCH,
+}
 
 
 class LocalClient:
@@ -32,17 +37,23 @@ class LocalClient:
             return await subresources.invoke(self._server, call, None)
         return self._server.objects.get(call)
 
-    async def list(self, resource: str, namespace: str = "", *, label_selector: str = "", field_selector: str = "") -> ObjectList:
+    async def list(
+        self, resource: str, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> ObjectList:
         call = self._call("list", resource, namespace)
         virtual = self._server.virtual.get(call.resource.storage)
         scope = narrowed(call.resource, call.namespace, label_selector, field_selector)
         if virtual is not None:
-            return ObjectList([obj for obj in virtual.list(namespace) if scope.labels.matches(obj["metadata"].get("labels"))], "")
+            return ObjectList(
+                [obj for obj in virtual.list(namespace) if scope.labels.matches(obj["metadata"].get("labels"))], ""
+            )
         found = self._server.store.list(scope.kind, scope.namespace)
         items = [convert.to_version(call.resource, record.object) for record in found if scope.matches(record)]
         return ObjectList(items, str(self._server.store.revision))
 
-    async def create(self, resource: str, body: Object, namespace: str = "", *, name: str = "", subresource: str = "") -> Object:
+    async def create(
+        self, resource: str, body: Object, namespace: str = "", *, name: str = "", subresource: str = ""
+    ) -> Object:
         namespace = namespace or (body.get("metadata") or {}).get("namespace", "")
         call = self._call("create", resource, namespace, name, subresource)
         if subresource or "list" not in call.resource.verbs:
@@ -105,7 +116,13 @@ class LocalClient:
                 yield Event(seen.type, convert.to_version(call.resource, seen.record.object))
 
     def _call(
-        self, verb: str, key: str, namespace: str = "", name: str = "", subresource: str = "", options: Options | None = None
+        self,
+        verb: str,
+        key: str,
+        namespace: str = "",
+        name: str = "",
+        subresource: str = "",
+        options: Options | None = None,
     ) -> Call:
         """Finds the kind and asks whether this user may."""
         resource = self._server.registry.find(key)
@@ -115,5 +132,6 @@ class LocalClient:
             Attributes.on(self._user, verb, resource, namespace=namespace, name=name, subresource=subresource)
         )
         chosen = options or Options(field_manager=self._manager, field_validation="Ignore")
-        return self._server.call(self._user, verb, resource, namespace=namespace, name=name, subresource=subresource, options=chosen)
-
+        return self._server.call(
+            self._user, verb, resource, namespace=namespace, name=name, subresource=subresource, options=chosen
+        )

@@ -32,7 +32,9 @@ Written = Callable[[Object, bool], None]
 class Objects:
     """The one place that writes objects. `written` are told of each write of their kind: (object, whether it is gone)."""
 
-    def __init__(self, store: Store, steps: Steps, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, store: Store, steps: Steps, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self.store, self.steps, self.clock = store, steps, clock
         self.written: dict[str, Written] = {}
 
@@ -114,7 +116,9 @@ class Objects:
         strategy.check_body(call.resource, body, call.namespace)
         metadata = body.get("metadata") or {}
         if metadata.get("name", call.name) != call.name:
-            raise BadRequest(f"the name of the object ({metadata['name']}) does not match the name on the URL ({call.name})")
+            raise BadRequest(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL ({call.name})"
+            )
         body = body | {"metadata": metadata | {"name": call.name}}
         if self.store.get(call.resource.storage, call.namespace, call.name) is None:
             if call.info.subresource or not strategy.create_on_update(call.resource):
@@ -198,12 +202,19 @@ class Objects:
         raise conflict(call.resource, call.name)
 
     def _preconditions(self, call: Call, obj: Object) -> None:
-        for key, words, why in (("uid", "UID", "deleted and then recreated"), ("resourceVersion", "ResourceVersion", "modified")):
+        for key, words, why in (
+            ("uid", "UID", "deleted and then recreated"),
+            ("resourceVersion", "ResourceVersion", "modified"),
+        ):
             wanted, have = call.options.preconditions.get(key), obj["metadata"][key]
             if wanted is not None and wanted != have:
-                message = f"the {words} in the precondition ({wanted}) does not match the {words} in record ({have}). The object might have been {why}"
+                message = f"the {words} in the precondition ({wanted}) does not match the {words} in record ({have}). "
+                message += f"The object might have been {why}"
                 kind = call.resource.kind
-                raise Conflict(f'Operation cannot be fulfilled on {kind} "{call.name}": {message}', details={"name": call.name, "kind": kind})
+                raise Conflict(
+                    f'Operation cannot be fulfilled on {kind} "{call.name}": {message}',
+                    details={"name": call.name, "kind": kind},
+                )
 
     def _delete(self, call: Call, old: Record, before: Object) -> tuple[Object, bool]:
         resource, obj = call.resource, copy.deepcopy(old.object)
@@ -230,7 +241,10 @@ def same(obj: Object, before: Object) -> bool:
     """Whether a write would change nothing. Order of keys and the times in managedFields aside, as in Kubernetes."""
     if obj["metadata"].get("managedFields") != before["metadata"].get("managedFields"):
         return _plain(obj) == _plain(before)
-    return {**obj, "metadata": _unversioned(obj["metadata"])} == {**before, "metadata": _unversioned(before["metadata"])}
+    return {**obj, "metadata": _unversioned(obj["metadata"])} == {
+        **before,
+        "metadata": _unversioned(before["metadata"]),
+    }
 
 
 def _unversioned(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -247,7 +261,11 @@ def _plain(obj: Object) -> Object:
 def finished(resource: Resource, obj: Object) -> bool:
     """Whether a write has just let go of a deleted object: nothing holds it any more."""
     metadata = obj["metadata"]
-    if not metadata.get("deletionTimestamp") or metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds"):
+    if (
+        not metadata.get("deletionTimestamp")
+        or metadata.get("finalizers")
+        or metadata.get("deletionGracePeriodSeconds")
+    ):
         return False
     return resource.key != "v1/namespaces" or not (obj.get("spec") or {}).get("finalizers")
 
@@ -287,7 +305,9 @@ MODIFIED = "the object has been modified; please apply your changes to the lates
 
 
 def conflict(resource: Resource, name: str, why: str = MODIFIED) -> ApiError:
-    return Conflict(f'Operation cannot be fulfilled on {resource.group_resource} "{name}": {why}', details=details(resource, name))
+    return Conflict(
+        f'Operation cannot be fulfilled on {resource.group_resource} "{name}": {why}', details=details(resource, name)
+    )
 
 
 def internal(message: str) -> ApiError:

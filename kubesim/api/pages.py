@@ -58,8 +58,14 @@ class Pages:
         ready = self._server.ready or check == "livez"
         if "verbose" in request.query:
             mark = "[+]ping ok\n[+]etcd ok\n" + ("" if ready else "[-]start failed: reason withheld\n")
-            return render.text(mark + f"{check} check {'passed' if ready else 'failed'}\n", status=200 if ready else 500)
-        return render.text("ok") if ready else render.text(f"[-]start failed: reason withheld\n{check} check failed\n", status=500)
+            return render.text(
+                mark + f"{check} check {'passed' if ready else 'failed'}\n", status=200 if ready else 500
+            )
+        return (
+            render.text("ok")
+            if ready
+            else render.text(f"[-]start failed: reason withheld\n{check} check failed\n", status=500)
+        )
 
     def _root(self, request: Request, path: str) -> Response:
         registry = self._server.registry
@@ -91,7 +97,20 @@ class Pages:
         groups = self._server.registry.groups()
         found = [f"/apis/{group}/{version}" for group, versions in groups.items() if group for version in versions]
         found += [f"/apis/{group}" for group in groups if group]
-        return sorted(["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/openapi/v2", "/openapi/v3", "/version", *found])
+        return sorted(
+            [
+                "/api",
+                "/api/v1",
+                "/apis",
+                "/healthz",
+                "/livez",
+                "/readyz",
+                "/openapi/v2",
+                "/openapi/v3",
+                "/version",
+                *found,
+            ]
+        )
 
     def _cached(self, key: str, make: Any) -> bytes:
         if self._generation != self._server.registry.generation:

@@ -59,7 +59,9 @@ def _checked(call: Call, applied: Any) -> Object:
         if applied[key] != wanted:
             raise BadRequest(f"{key} of the patch ({applied[key]}) does not match the resource's ({wanted})")
     if metadata.get("name", call.name) != call.name:
-        raise BadRequest(f"the name of the object ({metadata['name']}) does not match the name on the URL ({call.name})")
+        raise BadRequest(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL ({call.name})"
+        )
     space = {"namespace": call.namespace} if call.resource.namespaced else {}
     return {**applied, "metadata": {**metadata, "name": call.name, **space}}
 

@@ -67,10 +67,11 @@ def decode(body: bytes, kind: str) -> Object:
 def _unwrap(body: bytes, kind: str) -> Object:
     if not body.startswith(MAGIC):
         raise _Malformed
-    unknown = _message("runtime.Unknown", body[len(MAGIC) :], raw=True)
+    unknown: Object = _message("runtime.Unknown", body[len(MAGIC) :], raw=True)
     named = unknown.get("typeMeta") or {}
     version, kind = str(named.get("apiVersion", "")), str(named.get("kind") or kind)
-    return {"kind": kind, "apiVersion": version} | _message(_type_of(version, kind), unknown.get("raw", b""))
+    obj: Object = _message(_type_of(version, kind), unknown.get("raw", b""))
+    return {"kind": kind, "apiVersion": version} | obj
 
 
 def _type_of(api_version: str, kind: str) -> str:
@@ -101,7 +102,8 @@ def _message(name: str, data: bytes, *, depth: int = 0, raw: bool = False) -> An
     special = _SPECIAL.get(name)
     if depth > _DEEPEST:
         raise _Malformed
-    fields, found = _types()[name], {}
+    fields = _types()[name]
+    found: Object = {}
     for number, value in _entries(data):
         field = fields.get(number)
         if field is not None:
@@ -138,7 +140,9 @@ def _value(kind: str, value: int | bytes, depth: int, *, raw: bool) -> Any:
         if not isinstance(value, int):
             raise _Malformed
         return _NUMBERS[kind](value)
-    return _message(kind, _bytes(value), depth=depth + 1, raw=raw or kind in ("runtime.RawExtension", "meta.v1.FieldsV1"))
+    return _message(
+        kind, _bytes(value), depth=depth + 1, raw=raw or kind in ("runtime.RawExtension", "meta.v1.FieldsV1")
+    )
 
 
 _NUMBERS: dict[str, Callable[[int], Any]] = {

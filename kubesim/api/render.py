@@ -31,7 +31,9 @@ class Form:
 PLAIN = Form()
 
 
-def negotiate(accept: str, *, kinds: Sequence[str] = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")) -> Form:
+def negotiate(
+    accept: str, *, kinds: Sequence[str] = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+) -> Form:
     """The first of the client's wishes that can be met; raises NotAcceptable (406) so that protobuf clients fall back."""
     if not accept or accept in (JSON, "*/*"):
         return PLAIN
@@ -45,7 +47,11 @@ def negotiate(accept: str, *, kinds: Sequence[str] = ("Table", "PartialObjectMet
             return PLAIN
         if kind in kinds and settings.get("v", "") in ("v1", "v2"):
             return Form(kind, settings["v"])
-    raise NotAcceptable(f"only the following media types are accepted: {JSON}, application/yaml, application/vnd.kubernetes.protobuf".removesuffix(", application/vnd.kubernetes.protobuf"))
+    raise NotAcceptable(
+        f"only the following media types are accepted: {JSON}, application/yaml, application/vnd.kubernetes.protobuf".removesuffix(
+            ", application/vnd.kubernetes.protobuf"
+        )
+    )
 
 
 def encode(body: object) -> bytes:

@@ -19,7 +19,6 @@ from kubesim.paths import RequestInfo
 from kubesim.resources import Resource
 
 
-
 @dataclass
 class Request:
     """One HTTP request. The layers fill in `user`; `transport` is aiohttp's request, for the subresources that upgrade the connection."""
@@ -109,7 +108,9 @@ def options(request: Request) -> Options:
         raise BadRequest(f'dryRun: Invalid value: [{quoted}]: supported values: "All"')
     validation = query.get("fieldValidation", "") or "Warn"
     if validation not in ("Ignore", "Warn", "Strict"):
-        raise BadRequest(f'fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"')
+        raise BadRequest(
+            f'fieldValidation: Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
+        )
     return Options(
         dry_run=bool(dry_run),
         field_manager=_manager(query.get("fieldManager", "")),

@@ -50,7 +50,11 @@ def _keep(spec: Object, old: Object) -> None:
             if key in old:
                 spec[key] = old[key]
     if spec.get("type") in WITH_NODE_PORTS and old.get("type") in WITH_NODE_PORTS:
-        had = {(port.get("protocol", "TCP"), port["port"]): port["nodePort"] for port in old.get("ports") or () if port.get("nodePort")}
+        had = {
+            (port.get("protocol", "TCP"), port["port"]): port["nodePort"]
+            for port in old.get("ports") or ()
+            if port.get("nodePort")
+        }
         for port in spec.get("ports") or ():
             kept = had.get((port.get("protocol", "TCP"), port["port"]))
             if kept and not port.get("nodePort"):
@@ -73,14 +77,24 @@ def _address(obj: Object, spec: Object, others: Iterable[Object]) -> None:
 
 def _check_address(obj: Object, wanted: str, taken: set[str]) -> None:
     if wanted in taken:
-        raise _invalid(obj, "spec.clusterIPs", f'Invalid value: ["{wanted}"]: failed to allocate IP {wanted}: provided IP is already allocated')
+        raise _invalid(
+            obj,
+            "spec.clusterIPs",
+            f'Invalid value: ["{wanted}"]: failed to allocate IP {wanted}: provided IP is already allocated',
+        )
     try:
         inside = ipaddress.ip_address(wanted) in NETWORK
     except ValueError:
-        raise _invalid(obj, "spec.clusterIPs[0]", f'Invalid value: "{wanted}": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)') from None
+        raise _invalid(
+            obj,
+            "spec.clusterIPs[0]",
+            f'Invalid value: "{wanted}": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+        ) from None
     if not inside:
         message = f"the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {NETWORK}"
-        raise _invalid(obj, "spec.clusterIPs", f'Invalid value: ["{wanted}"]: failed to allocate IP {wanted}: {message}')
+        raise _invalid(
+            obj, "spec.clusterIPs", f'Invalid value: ["{wanted}"]: failed to allocate IP {wanted}: {message}'
+        )
 
 
 def _free(taken: set[str]) -> str:
@@ -90,11 +104,19 @@ def _free(taken: set[str]) -> str:
         address = str(ipaddress.ip_address(first + random.randrange(NETWORK.num_addresses - 32)))
         if address not in taken:
             return address
-    return next(text for number in range(NETWORK.num_addresses - 32) if (text := str(ipaddress.ip_address(first + number))) not in taken)
+    return next(
+        text
+        for number in range(NETWORK.num_addresses - 32)
+        if (text := str(ipaddress.ip_address(first + number))) not in taken
+    )
 
 
 def _ports(obj: Object, spec: Object, others: Iterable[Object]) -> None:
-    taken = {(port.get("protocol", "TCP"), port.get("nodePort")) for other in others for port in other["spec"].get("ports") or ()}
+    taken = {
+        (port.get("protocol", "TCP"), port.get("nodePort"))
+        for other in others
+        for port in other["spec"].get("ports") or ()
+    }
     for index, port in enumerate(spec.get("ports") or ()):
         protocol, wanted = port.get("protocol", "TCP"), port.get("nodePort")
         field = f"spec.ports[{index}].nodePort"
@@ -104,7 +126,11 @@ def _ports(obj: Object, spec: Object, others: Iterable[Object]) -> None:
             raise _invalid(obj, field, f"Invalid value: {wanted}: provided port is already allocated")
         elif wanted not in NODE_PORTS:
             last = NODE_PORTS[-1]
-            raise _invalid(obj, field, f"Invalid value: {wanted}: provided port is not in the valid range. The range of valid ports is {NODE_PORTS[0]}-{last}")
+            raise _invalid(
+                obj,
+                field,
+                f"Invalid value: {wanted}: provided port is not in the valid range. The range of valid ports is {NODE_PORTS[0]}-{last}",
+            )
         taken.add((protocol, wanted))
 
 
@@ -119,5 +145,7 @@ def _invalid(obj: Object, field: str, message: str) -> Invalid:
     name = obj["metadata"]["name"]
     reason = "FieldValueInvalid"
     return Invalid(
-        f'Service "{name}" is invalid: {field}: {message}', details={"name": name, "kind": "Service"}, causes=[Cause(reason, message, field)]
+        f'Service "{name}" is invalid: {field}: {message}',
+        details={"name": name, "kind": "Service"},
+        causes=[Cause(reason, message, field)],
     )

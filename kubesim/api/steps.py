@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-
-
 from kubesim.admission.chain import Chain
 from kubesim.admission.request import AdmissionRequest, Operation
 from kubesim.api import media
 from kubesim.api.request import Call
+from kubesim.api.semantics import Model, Schemas, defaults, patch, validation
 from kubesim.auth.reader import Reader
 from kubesim.errors import UnsupportedMedia
 from kubesim.resources import Object, Resource
-from kubesim.api.semantics import Model, Schemas, defaults, patch, validation
 
 Allocator = Callable[[Object, "Object | None"], None]
 """Completes an object in place, right before it is stored: (new, old or None)."""
@@ -116,9 +114,14 @@ class Steps:
 
 
 def unsupported(resource: Resource) -> UnsupportedMedia:
-    accepted = [media.JSON_PATCH, media.MERGE_PATCH, *(() if resource.custom else (media.STRATEGIC_PATCH,)), media.APPLY_PATCH]
+    accepted = [
+        media.JSON_PATCH,
+        media.MERGE_PATCH,
+        *(() if resource.custom else (media.STRATEGIC_PATCH,)),
+        media.APPLY_PATCH,
+    ]
     if not resource.custom:
         accepted.append(media.APPLY_CBOR)
-    return UnsupportedMedia(f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}")
-
-
+    return UnsupportedMedia(
+        f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
+    )

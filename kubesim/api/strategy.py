@@ -11,10 +11,28 @@ from kubesim.api.request import Options
 from kubesim.errors import ApiError, BadRequest, Cause, Invalid
 from kubesim.resources import Object, Resource
 
-SERVER_METADATA = ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink", "managedFields")
+SERVER_METADATA = (
+    "uid",
+    "creationTimestamp",
+    "resourceVersion",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+    "managedFields",
+)
 """What a create may not bring."""
 
-KEPT_METADATA = ("name", "generateName", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+KEPT_METADATA = (
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
 """What an update may not change."""
 
 WITHOUT_GENERATION = frozenset(
@@ -64,7 +82,14 @@ CREATE_ON_UPDATE = frozenset(
         "rbac.authorization.k8s.io/v1/roles",
     }
 )
-VERSION_REQUIRED = frozenset({"admissionregistration.k8s.io", "coordination.k8s.io", "networking.k8s.io/ipaddresses", "flowcontrol.apiserver.k8s.io"})
+VERSION_REQUIRED = frozenset(
+    {
+        "admissionregistration.k8s.io",
+        "coordination.k8s.io",
+        "networking.k8s.io/ipaddresses",
+        "flowcontrol.apiserver.k8s.io",
+    }
+)
 KEEPS_STATUS = frozenset({"v1/nodes"})
 """Kinds that may be created with a status."""
 
@@ -79,7 +104,11 @@ def stamp(moment: datetime) -> str:
 
 
 def has_generation(resource: Resource) -> bool:
-    return resource.custom or resource.key in WITH_GENERATION or (resource.has("status") and resource.key not in WITHOUT_GENERATION)
+    return (
+        resource.custom
+        or resource.key in WITH_GENERATION
+        or (resource.has("status") and resource.key not in WITHOUT_GENERATION)
+    )
 
 
 def create_on_update(resource: Resource) -> bool:
@@ -109,7 +138,9 @@ def check_body(resource: Resource, body: Object, namespace: str) -> None:
     check_type(resource, body)
     metadata = body.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
-        raise BadRequest(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: metadata is no object')
+        raise BadRequest(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: metadata is no object'
+        )
     if resource.namespaced and (metadata or {}).get("namespace", namespace) not in (namespace, ""):
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
 
@@ -119,7 +150,9 @@ def check_type(resource: Resource, body: Object) -> None:
     if kind == resource.kind and version == resource.api_version:
         return
     if version != resource.api_version:
-        raise BadRequest(f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})")
+        raise BadRequest(
+            f"the API version in the data ({version}) does not match the expected API version ({resource.api_version})"
+        )
     what = f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
     raise BadRequest(f"{what}: converting (v1.{kind}) to (core.{resource.kind}): unknown conversion")
 
@@ -161,7 +194,12 @@ _EMPTY_STATUS: dict[str, Object] = {
     "apps/v1/deployments": {},
     "apps/v1/replicasets": {"replicas": 0},
     "apps/v1/statefulsets": {"replicas": 0, "availableReplicas": 0},
-    "apps/v1/daemonsets": {"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0},
+    "apps/v1/daemonsets": {
+        "currentNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberReady": 0,
+    },
     "v1/replicationcontrollers": {"replicas": 0},
     "v1/services": {"loadBalancer": {}},
     "v1/persistentvolumeclaims": {"phase": "Pending"},
@@ -171,7 +209,12 @@ _EMPTY_STATUS: dict[str, Object] = {
     "autoscaling/v2/horizontalpodautoscalers": {"desiredReplicas": 0, "currentMetrics": None},
     "autoscaling/v1/horizontalpodautoscalers": {"desiredReplicas": 0, "currentMetrics": None},
     "networking.k8s.io/v1/ingresses": {"loadBalancer": {}},
-    "policy/v1/poddisruptionbudgets": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
+    "policy/v1/poddisruptionbudgets": {
+        "disruptionsAllowed": 0,
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "expectedPods": 0,
+    },
     "certificates.k8s.io/v1/certificatesigningrequests": {},
 }
 """How an empty status of Kubernetes's types prints."""
@@ -185,7 +228,9 @@ def qos_class(pod: Object) -> str:
     limits = [_compute(container, "limits") for container in containers]
     if not any(requests) and not any(limits):
         return "BestEffort"
-    guaranteed = all(len(have) == 2 and (not asked or asked == have) for asked, have in zip(requests, limits, strict=True))
+    guaranteed = all(
+        len(have) == 2 and (not asked or asked == have) for asked, have in zip(requests, limits, strict=True)
+    )
     return "Guaranteed" if guaranteed else "Burstable"
 
 
@@ -218,7 +263,9 @@ def _only(part: str, obj: Object, before: Object, *, custom: bool) -> Object:
     """`before` with one part of `obj`, and with what of its metadata such a view may change."""
     kept = copy.deepcopy(before)
     _take(kept, obj, part)
-    writable = ("managedFields",) if custom else ("managedFields", "labels", "annotations", "finalizers", "ownerReferences")
+    writable = (
+        ("managedFields",) if custom else ("managedFields", "labels", "annotations", "finalizers", "ownerReferences")
+    )
     for key in writable:
         if key in obj["metadata"]:
             kept["metadata"][key] = obj["metadata"][key]
@@ -262,7 +309,10 @@ def begin_delete(resource: Resource, obj: Object, options: Options, now: datetim
     if "deletionTimestamp" not in metadata:
         _mark(resource, obj, now, grace)
     elif grace < metadata.get("deletionGracePeriodSeconds", 0):
-        metadata["deletionTimestamp"], metadata["deletionGracePeriodSeconds"] = stamp(now + timedelta(seconds=grace)), grace
+        metadata["deletionTimestamp"], metadata["deletionGracePeriodSeconds"] = (
+            stamp(now + timedelta(seconds=grace)),
+            grace,
+        )
     return gone
 
 

@@ -31,7 +31,9 @@ async def invoke(server: Server, call: Call, body: Any, media: str = "") -> Obje
     if call.info.verb == "get":
         return server.objects.get(call)
     if call.info.subresource == "ephemeralcontainers":
-        raise MethodNotAllowed("this cluster runs containers as processes of the host: it cannot add ephemeral containers to a pod; use kubectl exec")
+        raise MethodNotAllowed(
+            "this cluster runs containers as processes of the host: it cannot add ephemeral containers to a pod; use kubectl exec"
+        )
     if call.info.verb == "patch":
         return (await patching.apply(server.objects, call, media, body))[0]
     return await server.objects.update(call, body)
@@ -60,7 +62,10 @@ async def _scale(server: Server, call: Call, body: Any, media: str) -> Object:
 def _check_scale(call: Call, scale: Object) -> None:
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise BadRequest(f'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal {_go(replicas)} into Go struct field ScaleSpec.spec.replicas of type int32')
+        raise BadRequest(
+            'Scale in version "v1" cannot be handled as a Scale: '
+            f"json: cannot unmarshal {_go(replicas)} into Go struct field ScaleSpec.spec.replicas of type int32"
+        )
     if replicas < 0:
         message = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise Invalid(
@@ -88,7 +93,11 @@ def _scale_fields(server: Server, resource: Resource) -> Mapping[str, str]:
 
 def scale_of(obj: Object, fields: Mapping[str, str]) -> Object:
     """The autoscaling/v1 Scale of an object."""
-    metadata = {key: obj["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in obj["metadata"]}
+    metadata = {
+        key: obj["metadata"][key]
+        for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+        if key in obj["metadata"]
+    }
     status: Object = {"replicas": _take(obj, fields["status"]) or 0}
     selector = _take(obj, fields["selector"]) if fields["selector"] else None
     if selector:
@@ -133,16 +142,27 @@ async def bind(server: Server, call: Call, body: Object) -> Object:
     name = call.name or (body.get("metadata") or {}).get("name", "")
     node = (body.get("target") or {}).get("name")
     if not node:
-        raise Invalid(f'Binding "{name}" is invalid: target.name: Required value', causes=[Cause("FieldValueRequired", "Required value", "target.name")])
+        raise Invalid(
+            f'Binding "{name}" is invalid: target.name: Required value',
+            causes=[Cause("FieldValueRequired", "Required value", "target.name")],
+        )
     pods = server.registry["v1/pods"]
-    call = server.call(call.user, "update", pods, namespace=call.namespace, name=name, subresource="binding", options=call.options)
+    call = server.call(
+        call.user, "update", pods, namespace=call.namespace, name=name, subresource="binding", options=call.options
+    )
 
     def make(pod: Object) -> Object:
         details = {"name": name, "kind": "pods/binding"}
         if pod["metadata"].get("deletionTimestamp"):
-            raise Conflict(f'Operation cannot be fulfilled on pods/binding "{name}": pod {name} is being deleted, cannot be assigned to a host', details=details)
+            raise Conflict(
+                f'Operation cannot be fulfilled on pods/binding "{name}": pod {name} is being deleted, cannot be assigned to a host',
+                details=details,
+            )
         if pod["spec"].get("nodeName"):
-            raise Conflict(f'Operation cannot be fulfilled on pods/binding "{name}": pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"', details=details)
+            raise Conflict(
+                f'Operation cannot be fulfilled on pods/binding "{name}": pod {name} is already assigned to node "{pod["spec"]["nodeName"]}"',
+                details=details,
+            )
         pod["spec"]["nodeName"] = node
         annotations = (body.get("metadata") or {}).get("annotations")
         if annotations:
@@ -160,13 +180,19 @@ async def evict(server: Server, call: Call, body: Object) -> Object:
     pod = server.objects.record(pods, call.namespace, call.name).object
     chosen = objects.with_delete_options(call.options, body.get("deleteOptions") or {})
     await _disrupt(server, call, pod)
-    await server.objects.delete(server.call(call.user, "delete", pods, namespace=call.namespace, name=call.name, options=chosen))
+    await server.objects.delete(
+        server.call(call.user, "delete", pods, namespace=call.namespace, name=call.name, options=chosen)
+    )
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 async def _disrupt(server: Server, call: Call, pod: Object) -> None:
     """Asks the budgets that cover the pod, and notes the disruption in the one that allows it."""
-    if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed", "Pending"):
+    if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in (
+        "Succeeded",
+        "Failed",
+        "Pending",
+    ):
         return
     kind = server.registry["policy/v1/poddisruptionbudgets"]
     found = [
@@ -177,7 +203,9 @@ async def _disrupt(server: Server, call: Call, pod: Object) -> None:
     if not found:
         return
     if len(found) > 1:
-        raise objects.internal("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")
+        raise objects.internal(
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        )
     budget = found[0]["metadata"]["name"]
 
     def make(obj: Object) -> Object:
@@ -193,12 +221,18 @@ async def _disrupt(server: Server, call: Call, pod: Object) -> None:
         return obj
 
     if not call.options.dry_run:
-        await server.objects.change(server.call(call.user, "update", kind, namespace=call.namespace, name=budget, subresource="status"), make)
+        await server.objects.change(
+            server.call(call.user, "update", kind, namespace=call.namespace, name=budget, subresource="status"), make
+        )
 
 
 def _too_many(budget: str, why: str, *, retry: int = 0) -> TooManyRequests:
     details: Object = {"retryAfterSeconds": retry} if retry else {}
-    return TooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", details=details, causes=[Cause("DisruptionBudget", why)])
+    return TooManyRequests(
+        "Cannot evict pod as it would violate the pod's disruption budget.",
+        details=details,
+        causes=[Cause("DisruptionBudget", why)],
+    )
 
 
 async def token(server: Server, call: Call, body: Object) -> Object:

@@ -16,13 +16,25 @@ class Tabler:
         self._schemas, self._clock = schemas, clock
 
     def table(
-        self, resource: Resource, objects: Sequence[Object], metadata: Mapping[str, object], *, include: str = "Metadata", headed: bool = True
+        self,
+        resource: Resource,
+        objects: Sequence[Object],
+        metadata: Mapping[str, object],
+        *,
+        include: str = "Metadata",
+        headed: bool = True,
     ) -> Object:
         """`include` is None, Metadata or Object: what each row carries of its object."""
         model, now = self._schemas.of(resource), self._clock()
         rows = [{"cells": tables.cells(model, obj, now)} | _carried(obj, include) for obj in objects]
         columns = tables.columns(model) if headed else []
-        return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": columns, "rows": rows}
+        return {
+            "kind": "Table",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": metadata,
+            "columnDefinitions": columns,
+            "rows": rows,
+        }
 
 
 def _carried(obj: Object, include: str) -> Object:

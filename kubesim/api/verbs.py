@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Handler = Callable[["Server", Request, Resource], Awaitable[Response]]
 
 
-def call_of(request: Request, resource: Resource, chosen: Options | None = None, problems: tuple[str, ...] = ()) -> Call:
+def call_of(
+    request: Request, resource: Resource, chosen: Options | None = None, problems: tuple[str, ...] = ()
+) -> Call:
     return Call(request.info, resource, request.user, chosen or options(request), request.warnings, problems)
 
 
@@ -51,14 +53,19 @@ async def get(server: Server, request: Request, resource: Resource) -> Response:
 async def update(server: Server, request: Request, resource: Resource) -> Response:
     form = render.negotiate(request.accept)
     body, problems = decode.body(request, resource)
-    created = server.store.get(resource.storage, request.info.namespace if resource.namespaced else "", request.info.name) is None
+    created = (
+        server.store.get(resource.storage, request.info.namespace if resource.namespaced else "", request.info.name)
+        is None
+    )
     obj = await server.objects.update(call_of(request, resource, problems=problems), body)
     return shown(server, resource, obj, form, status=201 if created else 200)
 
 
 async def patch(server: Server, request: Request, resource: Resource) -> Response:
     form = render.negotiate(request.accept)
-    obj, created = await patching.apply(server.objects, call_of(request, resource), request.content_type, decode.patch(request))
+    obj, created = await patching.apply(
+        server.objects, call_of(request, resource), request.content_type, decode.patch(request)
+    )
     return shown(server, resource, obj, form, status=201 if created else 200)
 
 
@@ -70,7 +77,17 @@ async def delete(server: Server, request: Request, resource: Resource) -> Respon
     return shown(server, resource, obj, form)
 
 
-ANSWERED_WITH_OBJECT = frozenset({"v1/pods", "v1/services", "v1/serviceaccounts", "v1/podtemplates", "v1/persistentvolumeclaims", "v1/persistentvolumes", "v1/resourcequotas"})
+ANSWERED_WITH_OBJECT = frozenset(
+    {
+        "v1/pods",
+        "v1/services",
+        "v1/serviceaccounts",
+        "v1/podtemplates",
+        "v1/persistentvolumeclaims",
+        "v1/persistentvolumes",
+        "v1/resourcequotas",
+    }
+)
 """Kinds whose deletion answers with the object as it last was."""
 
 
@@ -104,7 +121,9 @@ async def view(server: Server, request: Request, resource: Resource) -> Response
     if verb == "get":
         return shown(server, resource, await subresources.invoke(server, call_of(request, resource), None), form)
     if verb == "patch":
-        done = await subresources.invoke(server, call_of(request, resource), decode.patch(request), request.content_type)
+        done = await subresources.invoke(
+            server, call_of(request, resource), decode.patch(request), request.content_type
+        )
         return shown(server, resource, done, form)
     body, problems = decode.body(request, resource)
     done = await subresources.invoke(server, call_of(request, resource, problems=problems), body)

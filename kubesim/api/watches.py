@@ -42,9 +42,14 @@ def wish(request: Request) -> Wish:
     initial = query.get("sendInitialEvents", "")
     match = query.get("resourceVersionMatch", "")
     if initial and match != "NotOlderThan":
-        raise _invalid("resourceVersionMatch", "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        raise _invalid(
+            "resourceVersionMatch", "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        )
     if match and not initial:
-        raise _invalid("resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+        raise _invalid(
+            "resourceVersionMatch",
+            "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        )
     return Wish(
         since=version(query.get("resourceVersion", "")),
         timeout=integer(query, "timeoutSeconds") or TIMEOUT,
@@ -55,7 +60,11 @@ def wish(request: Request) -> Wish:
 
 def _invalid(field: str, message: str) -> Invalid:
     details = {"group": "meta.k8s.io", "kind": "ListOptions"}
-    return Invalid(f'ListOptions.meta.k8s.io "" is invalid: {field}: {message}', details=details, causes=[Cause("FieldValueForbidden", message, field)])
+    return Invalid(
+        f'ListOptions.meta.k8s.io "" is invalid: {field}: {message}',
+        details=details,
+        causes=[Cause("FieldValueForbidden", message, field)],
+    )
 
 
 def truth(text: str) -> bool:
@@ -63,7 +72,7 @@ def truth(text: str) -> bool:
 
 
 def version(text: str) -> int:
-    if text and not text.isdigit() or len(text) > 19:
+    if (text and not text.isdigit()) or len(text) > 19:
         raise BadRequest(f'Invalid value: "{text[:40]}": strconv.ParseUint: parsing "{text[:40]}": invalid syntax')
     return int(text or 0)
 
@@ -112,7 +121,9 @@ class Encoder:
         self._resource, self._form, self._tabler, self._include, self._headed = resource, form, tabler, include, True
 
     def events(self, batch: Sequence[Seen]) -> bytes:
-        return b"".join([b'{"type":"%b","object":%b}\n' % (seen.type.encode(), self._object(seen.record)) for seen in batch])
+        return b"".join(
+            [b'{"type":"%b","object":%b}\n' % (seen.type.encode(), self._object(seen.record)) for seen in batch]
+        )
 
     def _object(self, record: Record) -> bytes:
         if not self._form.kind:
@@ -131,8 +142,17 @@ class Encoder:
             metadata["annotations"] = {INITIAL_END: "true"}
         obj: Object = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
         if self._form.kind == "Table":
-            row = {"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}}
-            obj = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": str(revision)}, "columnDefinitions": [], "rows": [row]}
+            row = {
+                "cells": [],
+                "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata},
+            }
+            obj = {
+                "kind": "Table",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": {"resourceVersion": str(revision)},
+                "columnDefinitions": [],
+                "rows": [row],
+            }
         elif self._form.kind:
             obj = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
         return orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n"

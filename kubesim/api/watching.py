@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kubesim.api import convert
 from kubesim.errors import Expired
 from kubesim.resources import Resource
-from kubesim.selectors import EVERYTHING, FieldSelector, LabelSelector
+from kubesim.selectors import ANY, EVERYTHING, FieldSelector, LabelSelector
 from kubesim.store import Action, Change, Compacted, Record, Store
 
 
@@ -25,7 +25,7 @@ class Scope:
     namespace: str = ""
     name: str = ""
     labels: LabelSelector = EVERYTHING
-    fields: FieldSelector = FieldSelector()
+    fields: FieldSelector = ANY
 
     @property
     def kind(self) -> str:
@@ -39,7 +39,9 @@ class Scope:
         return self.holds(record) and (not self.selective or self.selects(record))
 
     def holds(self, record: Record) -> bool:
-        return (not self.namespace or record.namespace == self.namespace) and (not self.name or record.name == self.name)
+        return (not self.namespace or record.namespace == self.namespace) and (
+            not self.name or record.name == self.name
+        )
 
     def selects(self, record: Record) -> bool:
         if not self.labels.matches(record.object["metadata"].get("labels")):
