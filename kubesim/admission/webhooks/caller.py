@@ -74,7 +74,11 @@ class Caller:
         async with self._session.post(
             target.url,
             data=orjson.dumps(body),
-            headers={"Content-Type": "application/json", "Accept": "application/json", "Host": target.server},
+            headers={
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Host": urlsplit(target.shown).netloc,
+            },
             ssl=_context(bundle),
             server_hostname=target.server,
             allow_redirects=False,

@@ -34,7 +34,7 @@ class HookServer:
     asked: list[Object] = field(default_factory=list)
     raw: Callable[[Object], web.Response] | None = None
     """Where set, the whole HTTP answer instead."""
-    pause: asyncio.Event | None = None
+    pause: asyncio.Event | asyncio.Barrier | None = None
     """Where set, no answer comes before it."""
 
     @property
