@@ -46,7 +46,6 @@ def _stateful_set(notebook: Object) -> Object:
             "template": {
                 "metadata": {"labels": {**labels(notebook), **_selector(notebook), NAME_LABEL: name(notebook)}},
                 "spec": {
-                    "serviceAccountName": "default-editor",
                     "securityContext": {"fsGroup": 100},
                     **template,
                     "containers": [_serving(first, notebook), *others],
