@@ -141,13 +141,12 @@ class PodWorker:
             container.previous = _run_from_status(terminated, container.restarts - 1)
         if terminated := (known.get("state") or {}).get("terminated"):
             container.run = _run_from_status(terminated, container.restarts)
-        container.hooked = True
 
     def _take_over(self, container: Container, found: Found) -> None:
         if container.run is not None and container.run.id == found.id and not container.run.running:
             return
         container.run = _run_of(found)
-        container.restarts = found_attempt(found)
+        container.restarts, container.adopted = found_attempt(found), True
         if found.exit is not None:
             container.run.exit_code = None
             self._ended(container, found.exit)
@@ -254,6 +253,7 @@ class PodWorker:
     async def _advance(self) -> float | None:
         """Start what is to be started now; when a back-off passes."""
         await self._ensure_place()
+        self._resume()
         delays: list[float] = []
         for container in self.containers:
             if container.role == "main":
@@ -268,6 +268,13 @@ class PodWorker:
             if container.role == "main" and not container.running and self._wanted(container):
                 delays += await self._start_or_wait(container)
         return min(delays, default=None)
+
+    def _resume(self) -> None:
+        """Probe adopted containers again."""
+        for container in self.containers:
+            if container.running and container.adopted:
+                container.adopted = False
+                self._start_probing(container)
 
     def _wanted(self, container: Container) -> bool:
         return container.run is None or status.restart_wanted(container, self.policy)
@@ -374,7 +381,6 @@ class PodWorker:
         self._event(container, "Normal", "Created", "Container created")
         run = container.run
         assert run is not None
-        container.env = launch.env
         try:
             started = await self.host.runtime.run(launch, image)
         except RuntimeFailure as error:
@@ -393,7 +399,6 @@ class PodWorker:
         container.waiting, container.retry_at = ("", ""), 0.0
         container.image, container.image_id = normalize(container.spec["image"]), image.digest
         container.started = container.ready = False
-        container.hooked = False
 
     def _collect(self, run: Run | None) -> None:
         """Forget a container that a newer one has replaced twice."""
@@ -450,7 +455,6 @@ class PodWorker:
                 self._event(container, "Normal", "Killing", "FailedPostStartHook")
                 await self._kill(container, self._grace(), announce=False)
                 return
-        container.hooked = True
         self._start_probing(container)
 
     # Probes

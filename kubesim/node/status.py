@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from kubesim.resources import Object
@@ -52,8 +52,7 @@ class Container:
     image_id: str = ""
     backoff: float = 0.0
     retry_at: float = 0.0
-    hooked: bool = False
-    env: Mapping[str, str] = field(default_factory=dict)
+    adopted: bool = False
 
     @property
     def name(self) -> str:
