@@ -1,0 +1,3 @@
+from tests.images.stack import stack
+
+__all__ = ["stack"]
