@@ -248,9 +248,10 @@ class Jobs(Controller):
 
     async def _record(self, here: Round) -> None:
         """Count ended pods in the three writes, and finish the Job when all are counted."""
-        pods = self.pods.controlled(here.job["metadata"]["uid"])
-        status = self._counts(here, pods)
-        ended = [p for p in pods if jobrules.tracked(p) and self._ends(p, here)]
+        status = self._counts(here, self.pods.controlled(here.job["metadata"]["uid"]))
+        ended = [
+            p for p in here.pods if jobrules.tracked(p) and self._ends(p, here)
+        ]  # those that `_look` judged, no newer ones
         uncounted = self._collect(here, status, ended)
         if ended or any(uncounted):
             status = status | {"uncountedTerminatedPods": _lists(*uncounted)}
