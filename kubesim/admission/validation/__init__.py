@@ -98,7 +98,7 @@ def create(model: Model, obj: Object) -> None:
     rules = RULES.get(resource.key, PLAIN)
     metadata = obj.get("metadata") or {}
     if not resource.group.startswith(REVIEWS):
-        meta.metadata(found, metadata, namespaced=resource.namespaced, name=rules.name)
+        meta.metadata(found, metadata, namespaced=resource.namespaced, name=rules.name, custom=resource.custom)
     if model.structural is not None:
         found.extend(model.structural.validate(obj))
     else:
@@ -111,7 +111,7 @@ def update(model: Model, obj: Object, old: Object, subresource: str = "") -> Non
     is checked: the API lets it change nothing but its part."""
     resource, found = model.resource, Problems()
     metadata = obj.get("metadata") or {}
-    meta.update(found, metadata, old.get("metadata") or {})
+    meta.update(found, metadata, old.get("metadata") or {}, custom=resource.custom)
     if model.structural is not None:
         found.extend(model.structural.validate(obj, old))
     elif subresource in ("", "scale"):

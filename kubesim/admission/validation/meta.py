@@ -14,7 +14,13 @@ STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 
 def metadata(
-    problems: Problems, meta: Object, *, namespaced: bool, name: NameCheck = names.subdomain, path: str = "metadata"
+    problems: Problems,
+    meta: Object,
+    *,
+    namespaced: bool,
+    name: NameCheck = names.subdomain,
+    path: str = "metadata",
+    custom: bool = False,
 ) -> None:
     """Metadata of a new object."""
     prefix = meta.get("generateName") or ""
@@ -31,14 +37,15 @@ def metadata(
             _checked(problems, f"{path}.namespace", meta["namespace"], names.label(meta["namespace"]))
     elif meta.get("namespace"):
         problems.forbidden(f"{path}.namespace", "not allowed on this type")
-    common(problems, meta, path)
+    common(problems, meta, path, custom=custom)
 
 
-def common(problems: Problems, meta: Object, path: str = "metadata") -> None:
+def common(problems: Problems, meta: Object, path: str = "metadata", *, custom: bool = False) -> None:
+    """What any metadata must be. Custom kinds may have finalizers without a domain (Kubernetes only warns of them)."""
     if meta.get("ownerReferences"):
         _owners(problems, meta["ownerReferences"], f"{path}.ownerReferences")
     if meta.get("finalizers"):
-        _finalizers(problems, meta["finalizers"], f"{path}.finalizers")
+        _finalizers(problems, meta["finalizers"], f"{path}.finalizers", custom=custom)
     if meta.get("labels"):
         labels(problems, meta["labels"], f"{path}.labels")
     if meta.get("annotations"):
@@ -66,11 +73,11 @@ def _annotations(problems: Problems, values: dict[str, str], path: str) -> None:
         problems.too_long(path, MAX_ANNOTATIONS)
 
 
-def _finalizers(problems: Problems, values: list[str], path: str) -> None:
+def _finalizers(problems: Problems, values: list[str], path: str, *, custom: bool) -> None:
     for at, value in enumerate(values):
         for message in names.qualified(value):
             problems.invalid(path, value, message)
-        if "/" not in value and value not in STANDARD_FINALIZERS:
+        if "/" not in value and value not in STANDARD_FINALIZERS and not custom:
             problems.invalid(
                 f"{path}[{at}]", value, "name is neither a standard finalizer name nor is it fully qualified"
             )
@@ -97,7 +104,7 @@ def _owners(problems: Problems, owners: list[Object], path: str) -> None:
 IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
-def update(problems: Problems, meta: Object, old: Object, *, path: str = "metadata") -> None:
+def update(problems: Problems, meta: Object, old: Object, *, path: str = "metadata", custom: bool = False) -> None:
     """Metadata of a changed object."""
     for field in IMMUTABLE:
         if meta.get(field) != old.get(field):
@@ -110,7 +117,7 @@ def update(problems: Problems, meta: Object, old: Object, *, path: str = "metada
                 f"no new finalizers can be added if the object is being deleted, found new finalizers {_go_list(added)}",
             )
     if meta.get("labels") is not old.get("labels") or meta.get("annotations") is not old.get("annotations"):
-        common(problems, meta, path)
+        common(problems, meta, path, custom=custom)
 
 
 def _go_list(values: list[str]) -> str:
