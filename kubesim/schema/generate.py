@@ -87,6 +87,7 @@ def main() -> int:
     args = parser.parse_args()
     keys = json.loads(args.patch_keys.read_text()) if args.patch_keys else _present_keys()
     modules = list(_modules())
+    nodes = {name: node for _, node, name in modules}
     types = {name: _type(name, node, module, keys) for module, node, name in modules}
     kinds = {gvk: name for module, node, name in modules for gvk in _kind(module, node)}
     types.update(gofacts.METRICS_TYPES)
@@ -94,7 +95,7 @@ def main() -> int:
     _drop_unserved(types)
     kept = _reachable(types, [*kinds.values(), *gofacts.EXTRA_TYPES])
     _write("types.json", {"kinds": kinds, "types": {name: types[name] for name in types if name in kept}})
-    _write("docs.json", {name: _docs(name, types[name]) for name in types if name in kept})
+    _write("docs.json", {name: _docs(name, types[name], nodes.get(name)) for name in types if name in kept})
     return 0
 
 
@@ -215,18 +216,45 @@ def _reachable(types: dict[str, Any], roots: list[str]) -> set[str]:
     return found
 
 
-def _docs(name: str, spec: dict[str, Any]) -> dict[str, str]:
-    """Descriptions: under "" the type's own, then one per field."""
+def _docs(name: str, spec: dict[str, Any], node: ast.ClassDef | None) -> dict[str, str]:
+    """Descriptions: under "" the type's own, then one per field.
+
+    One package loses those of fields that refer to another type, the other wraps lines: together they are whole.
+    """
+    wrapped = _wrapped(ast.get_docstring(node) or "") if node is not None else {}
     model = _model(name)
-    if model is None:
-        return {}
-    described: dict[str, str] = {
-        field.serialization_alias or name: field.description or ""
-        for name, field in model.model_fields.items()
-        if (field.serialization_alias or name) in spec["fields"]
+    plain: dict[str, str] = {}
+    if model is not None:
+        plain[""] = (model.__doc__ or "").partition("\n\n    Attributes:")[0].strip()
+        plain |= {
+            field.serialization_alias or attribute: field.description or ""
+            for attribute, field in model.model_fields.items()
+        }
+    return {field: _whole(plain.get(field, ""), wrapped.get(field, "")) for field in ("", *spec["fields"])}
+
+
+def _wrapped(text: str) -> dict[str, str]:
+    """The docstring's descriptions, by field."""
+    about, _, parameters = text.partition("**parameters**")
+    found = {"": about}
+    for part in re.split(r"(?m)^\s*\* \*\*", parameters)[1:]:
+        match = re.match(r"(\S+?)\*\* ``.*?``(?: - )?(.*)", part, re.DOTALL)
+        if match:
+            found[match.group(1).rstrip("_")] = match.group(2)
+    return {
+        field: "\n\n".join(" ".join(each.split()) for each in re.split(r"\n\s*\n", text) if each.strip())
+        for field, text in found.items()
     }
-    about = (model.__doc__ or "").partition("\n\n    Attributes:")[0].strip()
-    return {"": " ".join(about.split())} | described
+
+
+def _whole(plain: str, wrapped: str) -> str:
+    """The unwrapped text with the wrapped one's paragraphs; the wrapped one where there is no other."""
+    words, others = re.split(r"(\s+)", plain.strip()), re.split(r"(\s+)", wrapped)
+    if not plain or words[::2] != others[::2]:
+        return plain.strip() or wrapped
+    for at in range(1, len(words), 2):
+        words[at] = others[at] if "\n\n" in others[at] else words[at]
+    return "".join(words)
 
 
 def _model(name: str) -> Any:
