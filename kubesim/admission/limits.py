@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
-from kubesim import quantity
-from kubesim.admission.amounts import Amounts, amounts, container_amounts, pod_amounts
+from kubesim.admission.amounts import NANO, Amounts, amounts, container_amounts, pod_amounts
 from kubesim.admission.request import AdmissionRequest, Plugin
 from kubesim.auth.reader import Derived, Reader, by_namespace
 from kubesim.resources import Object
@@ -116,11 +115,11 @@ def _beyond(item: Object, requests: Amounts, limits: Amounts, *, said_of_limit: 
 
 
 def _ratios(item: Object, requests: Amounts, limits: Amounts) -> Iterator[str]:
-    for name, text in sorted((item.get("maxLimitRequestRatio") or {}).items()):
-        says = f"{name} max limit to request ratio per {item['type']} is {text}"
+    for name, most in sorted(amounts(item.get("maxLimitRequestRatio")).items()):
+        says = f"{name} max limit to request ratio per {item['type']} is {most}"
         if name not in requests or not requests[name].value:
             yield f"{says}, but no request is specified or request is 0"
         elif name not in limits or not limits[name].value:
             yield f"{says}, but no limit is specified or limit is 0"
-        elif (ratio := Fraction(limits[name].value, requests[name].value)) > quantity.parse(text):
+        elif (ratio := Fraction(limits[name].value, requests[name].value)) * NANO > most.value:
             yield f"{says}, but provided ratio is {float(ratio):f}"

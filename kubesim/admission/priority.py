@@ -44,7 +44,7 @@ class Priority(Plugin):
             return
         spec: dict[str, Any] = request.body.setdefault("spec", {})
         chosen = _chosen(request, spec, reader)
-        value = chosen["value"] if chosen else 0
+        value = chosen.get("value", 0) if chosen else 0
         policy = (chosen or {}).get("preemptionPolicy") or "PreemptLowerPriority"
         given = spec.get("priority")
         if given is not None and given != value:
@@ -86,4 +86,4 @@ def _chosen(request: AdmissionRequest, spec: dict[str, Any], reader: Reader) -> 
 def _global_default(reader: Reader) -> Object | None:
     """Of several defaults the lowest, as Kubernetes takes it."""
     defaults = [one for one in reader.list(CLASSES) if one.get("globalDefault")]
-    return min(defaults, key=lambda one: int(one["value"]), default=None)
+    return min(defaults, key=lambda one: int(one.get("value", 0)), default=None)

@@ -104,7 +104,8 @@ class Authorizer:
         subject = next((s for s in binding.get("subjects") or () if _is(s, user, namespace)), None)
         if subject is None:
             return
-        kind, name = binding["roleRef"]["kind"], binding["roleRef"]["name"]
+        reference = binding.get("roleRef") or {}
+        kind, name = str(reference.get("kind", "")), str(reference.get("name", ""))
         where = f"/{namespace}" if namespace else ""
         bound = f"{'RoleBinding' if namespace else 'ClusterRoleBinding'} {quote(binding['metadata']['name'] + where)}"
         source = f"RBAC: allowed by {bound} of {kind} {quote(name)} to {_described(subject, namespace)}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from kubesim.auth.attributes import Attributes
 from kubesim.auth.authenticate import Authenticator
+from kubesim.auth.fields import struct, text, texts
 from kubesim.auth.rbac import Authorizer
 from kubesim.auth.tokens import TokenError, rfc3339
 from kubesim.auth.user import User, freeze_extra
@@ -50,7 +50,8 @@ class Reviews:
     async def create(self, kind: str, body: Object, user: User, namespace: str = "") -> Object:
         """The review with its answer. Raises BadRequest or Invalid for a question that makes no sense, KeyError for an unknown kind."""
         spec, status = await self._answers[kind](body, user, namespace)
-        metadata = {key: value for key, value in (body.get("metadata") or {}).items() if key in ("name", "namespace")}
+        given = struct(body, "metadata")
+        metadata: Object = {key: given[key] for key in ("name", "namespace") if key in given}
         if kind == "SelfSubjectReview":
             metadata["creationTimestamp"] = rfc3339(self._clock())
         review: Object = {"kind": kind, "apiVersion": f"{KINDS[kind]}/v1", "metadata": metadata}
@@ -59,9 +60,9 @@ class Reviews:
         return review | {"status": status}
 
     async def _token(self, body: Object, _user: User, _namespace: str) -> tuple[Object, Object]:
-        spec = _spec(body)
-        token, audiences = spec.get("token") or "", [str(one) for one in spec.get("audiences") or ()]
-        if not isinstance(token, str) or not token:
+        spec = struct(body, "spec")
+        token, audiences = text(spec, "token"), texts(spec, "audiences")
+        if not token:
             raise BadRequest("token is required for TokenReview in authentication")
         try:
             verified = await self._authenticator.token(token, audiences)
@@ -74,23 +75,22 @@ class Reviews:
         return {}, {"userInfo": user.body()}
 
     async def _access(self, body: Object, _user: User, _namespace: str) -> tuple[Object, Object]:
-        spec = _spec(body)
+        spec = struct(body, "spec")
         return spec, self._decide("SubjectAccessReview", spec, _subject(spec))
 
     async def _own_access(self, body: Object, user: User, _namespace: str) -> tuple[Object, Object]:
-        spec = _spec(body)
+        spec = struct(body, "spec")
         return spec, self._decide("SelfSubjectAccessReview", spec, user)
 
     async def _local_access(self, body: Object, _user: User, namespace: str) -> tuple[Object, Object]:
-        spec = _spec(body)
-        asked = spec.get("resourceAttributes")
-        if not isinstance(asked, dict) or asked.get("namespace", "") != namespace:
+        spec = struct(body, "spec")
+        if text(struct(spec, "resourceAttributes"), "namespace") != namespace:
             raise BadRequest(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
         return spec, self._decide("LocalSubjectAccessReview", spec, _subject(spec))
 
     async def _rules(self, body: Object, user: User, _namespace: str) -> tuple[Object, Object]:
-        namespace = _spec(body).get("namespace")
-        if not namespace or not isinstance(namespace, str):
+        namespace = text(struct(body, "spec"), "namespace")
+        if not namespace:
             raise BadRequest("no namespace on request")
         grants = self._authorizer.grants(user, namespace)
         errors = "; ".join(dict.fromkeys(grant.error for grant in grants if grant.error))
@@ -105,50 +105,33 @@ class Reviews:
         return {}, status | ({"evaluationError": errors} if errors else {})
 
     def _decide(self, kind: str, spec: Object, user: User) -> Object:
-        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        if (resource is None) == (path is None):
+        if (spec.get("resourceAttributes") is None) == (spec.get("nonResourceAttributes") is None):
             raise _invalid(
                 kind,
                 "spec.resourceAttributes",
                 "exactly one of nonResourceAttributes or resourceAttributes must be specified",
             )
-        decision = self._authorizer.authorize(
-            _of_resource(user, resource) if resource is not None else _of_path(user, path)
-        )
+        decision = self._authorizer.authorize(_attributes(user, spec))
         return {"allowed": decision.allowed} | ({"reason": decision.reason} if decision.reason else {})
-
-
-def _spec(body: Object) -> Object:
-    spec = body.get("spec")
-    if spec is not None and not isinstance(spec, dict):
-        raise BadRequest("spec must be an object")
-    return spec or {}
 
 
 def _subject(spec: Object) -> User:
     """The user a SubjectAccessReview asks about, exactly as given: the groups that a sign-in would add are the caller's to name."""
-    name, groups, extra = spec.get("user") or "", spec.get("groups") or (), spec.get("extra") or {}
+    name, groups, extra = text(spec, "user"), texts(spec, "groups"), struct(spec, "extra")
     if not name and not groups:
         raise _invalid("SubjectAccessReview", "spec.user", "at least one of user or group must be specified")
-    if not isinstance(groups, (list, tuple)) or not isinstance(extra, dict):
-        raise BadRequest("spec.groups must be a list and spec.extra an object")
-    return User(str(name), uid=str(spec.get("uid") or ""), groups=tuple(map(str, groups)), extra=freeze_extra(extra))
+    return User(
+        name, uid=text(spec, "uid"), groups=groups, extra=freeze_extra({key: texts(extra, key) for key in extra})
+    )
 
 
-def _of_resource(user: User, asked: Any) -> Attributes:
-    named = _texts(asked, "verb", "group", "version", "resource", "subresource", "namespace", "name")
-    return Attributes(user, **named)
-
-
-def _of_path(user: User, asked: Any) -> Attributes:
-    named = _texts(asked, "verb", "path")
-    return Attributes(user, named["verb"], path=named["path"] or "/")
-
-
-def _texts(asked: Any, *names: str) -> dict[str, str]:
-    if not isinstance(asked, dict):
-        raise BadRequest("spec.resourceAttributes and spec.nonResourceAttributes must be objects")
-    return {name: str(asked.get(name) or "") for name in names}
+def _attributes(user: User, spec: Object) -> Attributes:
+    if spec.get("resourceAttributes") is None:
+        asked = struct(spec, "nonResourceAttributes")
+        return Attributes(user, text(asked, "verb"), path=text(asked, "path") or "/")
+    asked = struct(spec, "resourceAttributes")
+    names = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
+    return Attributes(user, **{name: text(asked, name) for name in names})
 
 
 def _picked(rule: Object, *names: str) -> Object:

@@ -16,6 +16,7 @@ from typing import Any
 
 import jwt
 
+from kubesim.auth.fields import number, struct, text, texts
 from kubesim.auth.keys import SigningKey
 from kubesim.auth.reader import Reader
 from kubesim.auth.user import User, service_account_user
@@ -174,11 +175,11 @@ class Tokens:
 
     def request(self, account: Object, body: Object) -> Object:
         """What a TokenRequest for a ServiceAccount answers (`serviceaccounts/NAME/token`)."""
-        spec = body.get("spec") or {}
-        seconds = spec.get("expirationSeconds") or 3600
-        _check_seconds(body, seconds)
-        audiences = list(spec.get("audiences") or self.audiences)
-        reference = spec.get("boundObjectRef")
+        spec = struct(body, "spec")
+        seconds = number(spec, "expirationSeconds", default=3600)
+        _check_seconds(text(struct(body, "metadata"), "name"), seconds)
+        audiences = list(texts(spec, "audiences") or self.audiences)
+        reference = struct(spec, "boundObjectRef")
         token = self.issue(account, seconds=seconds, audiences=audiences, bound=self._bound(account, reference))
         return {
             "kind": "TokenRequest",
@@ -189,14 +190,14 @@ class Tokens:
                 "uid": account["metadata"]["uid"],
                 "creationTimestamp": rfc3339(self._clock()),
             },
-            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": reference},
+            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": reference or None},
             "status": {"token": token, "expirationTimestamp": rfc3339(int(self._clock()) + seconds)},
         }
 
-    def _bound(self, account: Object, reference: Object | None) -> Object | None:
+    def _bound(self, account: Object, reference: Object) -> Object | None:
         if not reference:
             return None
-        kind, name = reference.get("kind", ""), reference.get("name", "")
+        kind, name, uid = (text(reference, field) for field in ("kind", "name", "uid"))
         if kind not in _BOUND:
             raise BadRequest(
                 f"cannot bind token for serviceaccount to object of type {reference.get('apiVersion')}, Kind={kind}"
@@ -206,9 +207,9 @@ class Tokens:
         plural = _BOUND[kind].rpartition("/")[2]
         if found is None:
             raise NotFound(f'{plural} "{name}" not found', details={"name": name, "kind": plural})
-        if reference.get("uid") and reference["uid"] != found["metadata"]["uid"]:
+        if uid and uid != found["metadata"]["uid"]:
             raise Conflict(
-                f'Operation cannot be fulfilled on {plural} "{name}": the UID in the bound object reference ({reference["uid"]}) '
+                f'Operation cannot be fulfilled on {plural} "{name}": the UID in the bound object reference ({uid}) '
                 "does not match the UID in record. The object might have been deleted and then recreated",
                 details={"name": name, "kind": plural},
             )
@@ -240,16 +241,13 @@ def _reference(obj: Object) -> dict[str, str]:
     return {"name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"]}
 
 
-def _check_seconds(body: Object, seconds: object) -> None:
-    if not isinstance(seconds, int) or isinstance(seconds, bool):
-        raise BadRequest("TokenRequest: spec.expirationSeconds must be a number of seconds")
+def _check_seconds(name: str, seconds: int) -> None:
     problem = ""
     if seconds < 600:
         problem = "may not specify a duration less than 10 minutes"
     elif seconds > 1 << 32:
         problem = "may not specify a duration larger than 2^32 seconds"
     if problem:
-        name = (body.get("metadata") or {}).get("name", "")
         cause = Cause("FieldValueInvalid", f"Invalid value: {seconds}: {problem}", "spec.expirationSeconds")
         raise Invalid(
             f'TokenRequest.authentication.k8s.io "{name}" is invalid: {cause.field}: {cause.message}',

@@ -55,10 +55,17 @@ class Hook:
     def wants(self, request: AdmissionRequest, reader: Reader) -> bool:
         rules = self.body.get("rules") or ()
         return (
-            any(_rule_matches(rule, request) for rule in rules)
+            any(_rule_matches(rule, request, any_version=self._takes_any_version(request)) for rule in rules)
             and self._namespace_matches(request, reader)
             and self._object_matches(request)
         )
+
+    def _takes_any_version(self, request: AdmissionRequest) -> bool:
+        """matchPolicy Equivalent, the default: another version of a custom kind is no way past the webhook.
+
+        It sees the object in the version of the request; Kubernetes would convert it to the version in the rule.
+        """
+        return request.resource.custom and str(self.body.get("matchPolicy")) != "Exact"
 
     def _namespace_matches(self, request: AdmissionRequest, reader: Reader) -> bool:
         selector = self.body.get("namespaceSelector")
@@ -93,12 +100,12 @@ def _labels(obj: Object | None) -> dict[str, str]:
     return ((obj or {}).get("metadata") or {}).get("labels") or {}
 
 
-def _rule_matches(rule: Mapping[str, Any], request: AdmissionRequest) -> bool:
+def _rule_matches(rule: Mapping[str, Any], request: AdmissionRequest, *, any_version: bool) -> bool:
     resource = request.resource
     return (
         _listed(rule.get("operations"), request.operation)
         and _listed(rule.get("apiGroups"), resource.group)
-        and _listed(rule.get("apiVersions"), resource.version)
+        and (any_version or _listed(rule.get("apiVersions"), resource.version))
         and any(_resource_matches(str(pattern), request) for pattern in rule.get("resources") or ())
         and _scope_matches(str(rule.get("scope") or "*"), request)
     )

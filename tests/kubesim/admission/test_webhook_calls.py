@@ -215,6 +215,19 @@ async def test_selectors_rules_and_conditions_choose_what_is_asked(world: World,
         assert not await asked(matchConditions=[{"name": "c", "expression": "request.operation == 'DELETE'"}])
 
 
+async def test_another_version_of_a_custom_kind_is_no_way_past_a_webhook(world: World, tmp_path: Path) -> None:
+    def install(server: HookServer, **more: Any) -> None:
+        rule = {"operations": ["*"], "apiGroups": ["kubeflow.org"], "apiVersions": ["v1"], "resources": ["profiles"]}
+        server.install(world, "validating", "profiles.example.com", rules=[rule], **more)
+
+    async with serving(tmp_path, lambda _: {"allowed": False}) as server:
+        install(server)
+        with pytest.raises(ApiError, match="denied the request"):
+            await world.create("profiles", {"metadata": {"name": "p"}})
+        install(server, matchPolicy="Exact")
+        await world.create("profiles", {"metadata": {"name": "p"}})
+
+
 async def test_webhooks_see_no_webhook_configurations(world: World, tmp_path: Path) -> None:
     async with serving(tmp_path, lambda _: {"allowed": False}) as server:
         server.install(world, "validating", "all.example.com", plural="*")

@@ -31,6 +31,7 @@ RESOURCES = {
         Resource(
             "certificates.k8s.io", "v1", "certificatesigningrequests", "CertificateSigningRequest", namespaced=False
         ),
+        Resource("kubeflow.org", "v1beta1", "profiles", "Profile", namespaced=False, custom=True),
         Resource("admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration"),
     )
 }
