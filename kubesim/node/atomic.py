@@ -7,6 +7,8 @@
 A reader sees the old set or the new one, never a mixture.
 """
 
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH208
 from __future__ import annotations
 
 import os

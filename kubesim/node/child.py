@@ -5,7 +5,8 @@ A fork of a fork server has the image's modules imported already, so a Python pr
 `__main__`, arguments, environment, working folder, path, standard streams and signal handlers. Anything else is exec'ed.
 """
 
-# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH100, PTH103, PTH109, PTH110, PTH112, PTH118, PTH119, PTH120, PTH123
 from __future__ import annotations
 
 import atexit

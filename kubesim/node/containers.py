@@ -1,5 +1,7 @@
 """From a container's spec to a `Launch`: image, environment, command, mounts, user. What is wrong becomes Kubernetes's waiting reason."""
 
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH112, PTH120
 from __future__ import annotations
 
 import os

@@ -5,6 +5,8 @@ and roll back are real. A finished image is never written to: containers get cop
 a build that dies leaves nothing half-made (files are moved into place whole).
 """
 
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH115
 from __future__ import annotations
 
 import fcntl

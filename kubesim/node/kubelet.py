@@ -20,7 +20,7 @@ from kubesim.client import Client
 from kubesim.controllers.clock import SystemClock
 from kubesim.controllers.informer import Informer
 from kubesim.errors import AlreadyExists, ApiError, Conflict, NotFound
-from kubesim.node import logs, mounts, network, status, usage
+from kubesim.node import logs, mounts, network, status
 from kubesim.node.host import Host, Options, capacity
 from kubesim.node.images import ImageStore
 from kubesim.node.pods import PodWorker
@@ -28,7 +28,7 @@ from kubesim.node.probes import Prober
 from kubesim.node.runtime import Exit, Found, Runtime
 from kubesim.node.services import Services
 from kubesim.node.status import Container
-from kubesim.node.usage import Sample
+from kubesim.node.usage import Meter
 from kubesim.resources import Object
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 NODES, LEASES = "v1/nodes", "coordination.k8s.io/v1/leases"
 VERSION = "v1.36.2"
 _LEASE_SECONDS, _LEASE_RENEW_SECONDS, _STATUS_SECONDS = 40, 10.0, 300.0
-_LIMIT_SECONDS, _USAGE_SECONDS = 1.0, 5.0
+_SAMPLE_SECONDS = 2.0
 
 
 class Node:
@@ -54,7 +54,7 @@ class Node:
         self.network = Services(self.host, self.services, self.slices, self._names_changed)
         self.workers: dict[str, PodWorker] = {}
         self.found: dict[str, list[Found]] = {}
-        self.samples: dict[str, tuple[Sample, Sample]] = {}
+        self.meter = Meter()
         self.pids: dict[str, int] = {}
         self.ready = asyncio.Event()
 
@@ -74,7 +74,7 @@ class Node:
             await self._adopt(found)
             self.pods.on(self._pod_changed)
             self.ready.set()
-            for work in (self.network.run(), self.network.watch_proxy(), self._beat(), self._limit(), self._measure()):
+            for work in (self.network.run(), self.network.watch_proxy(), self._beat(), self._measure()):
                 group.create_task(work)
 
     async def stop(self, *, containers: bool) -> None:
@@ -170,7 +170,6 @@ class Node:
 
     def _exited(self, exit: Exit) -> None:
         self.pids.pop(exit.id, None)
-        self.samples.pop(exit.id, None)
         for worker in self.workers.values():
             worker.exited(exit)
 
@@ -201,41 +200,27 @@ class Node:
                 self.pids[id] = pid
         return {id: self.pids[id] for id in running if id in self.pids}
 
-    async def _limit(self) -> None:
-        """End containers that use more memory than their limit. For ever."""
-        while True:
-            await asyncio.sleep(_LIMIT_SECONDS)
-            limits = {id: limit for id, (_, one) in self._running().items() if (limit := _memory_limit(one.spec))}
-            roots = {id: pid for id, pid in self._roots().items() if id in limits}
-            if not roots:
-                continue
-            found = await asyncio.to_thread(_over, roots, limits)
-            for id in found:
-                worker, container = self._running().get(id, (None, None))
-                if worker is not None and container is not None:
-                    worker.exceeded(container)
-                    await self.runtime.signal(id, signal.SIGKILL, everyone=True)
-
     async def _measure(self) -> None:
-        """Sample every container. For ever."""
+        """Sample every container, and end those that use more memory than their limit. For ever."""
         while True:
-            fresh = await asyncio.to_thread(usage.sample, self._roots(), time.monotonic())
-            for id, sample in fresh.items():
-                before = self.samples[id][1] if id in self.samples else Sample(sample.time, sample.cpu, 0, 0)
-                self.samples[id] = (before, sample)
-            await asyncio.sleep(_USAGE_SECONDS if self.samples else 1.0)
+            limits = {id: limit for id, (_, one) in self._running().items() if (limit := _memory_limit(one.spec))}
+            for id in await asyncio.to_thread(self.meter.sample, self._roots(), limits, time.monotonic()):
+                await self._out_of_memory(id)
+            await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _out_of_memory(self, id: str) -> None:
+        worker, container = self._running().get(id, (None, None))
+        if worker is not None and container is not None:
+            worker.exceeded(container)
+            await self.runtime.signal(id, signal.SIGKILL, everyone=True)
 
     def usage(self) -> dict[tuple[str, str], dict[str, tuple[float, int]]]:
         """(namespace, pod) -> container -> (CPUs, bytes), of containers that were sampled twice."""
+        rates = self.meter.rates()
         found: dict[tuple[str, str], dict[str, tuple[float, int]]] = {}
         for id, (worker, container) in self._running().items():
-            if id in self.samples:
-                before, after = self.samples[id]
-                if before.time < after.time:
-                    found.setdefault((worker.namespace, worker.name), {})[container.name] = (
-                        usage.rate(before, after),
-                        after.memory,
-                    )
+            if id in rates:
+                found.setdefault((worker.namespace, worker.name), {})[container.name] = rates[id]
         return found
 
     # The Node object
@@ -311,13 +296,6 @@ class Node:
 def _memory_limit(spec: Object) -> int:
     limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
     return int(quantity.parse(limit)) if limit else 0
-
-
-def _over(roots: Mapping[str, int], limits: Mapping[str, int]) -> list[str]:
-    """Containers over their limit: first by resident size, which is cheap and never too small, then exactly."""
-    rough = usage.sample(roots, 0.0, exact=False)
-    suspects = {id: roots[id] for id, sample in rough.items() if sample.resident > limits[id]}
-    return [id for id, sample in usage.sample(suspects, 0.0).items() if sample.memory > limits[id]] if suspects else []
 
 
 def node_status(options: Options, known: Object, images: ImageStore) -> Object:

@@ -4,7 +4,8 @@ The shim writes them, the API's log subresource reads them; both may be restarte
 drops lines rather than stopping the container.
 """
 
-# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH103, PTH105, PTH110, PTH120
 from __future__ import annotations
 
 import os

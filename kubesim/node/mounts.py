@@ -6,7 +6,8 @@ tmpfs of bind mounts of its own entries. Root unshares mounts directly; an ordin
 user. Everything here runs in a forked child with one thread, between fork and exec, and raises OSError.
 """
 
-# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH102, PTH103, PTH112, PTH114, PTH115, PTH116, PTH208, PTH211
 from __future__ import annotations
 
 import ctypes

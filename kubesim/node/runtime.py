@@ -4,6 +4,8 @@ A runtime belongs to one state directory. It finds the shims that an earlier ser
 noticed by its closed connection, its containers are reported as lost (exit code 137) and the next start makes a new one.
 """
 
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH120
 from __future__ import annotations
 
 import asyncio

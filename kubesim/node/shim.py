@@ -12,7 +12,8 @@ Requests: start {launch}, signal {id, signal, all}, exec {id, argv, tty} with th
 descriptors, resize {id, rows, columns}, list, watch (an answer per exit), shutdown.
 """
 
-# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH115, PTH208
 from __future__ import annotations
 
 import argparse

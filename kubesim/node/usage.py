@@ -4,7 +4,8 @@ Memory is the proportional share (PSS): what forks share with their fork server 
 to what a cgroup would charge. Reading it walks page tables, so the cheaper resident size decides whether a limit needs a closer look.
 """
 
-# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH208
 from __future__ import annotations
 
 import contextlib
@@ -77,16 +78,70 @@ def proportional(pid: int) -> int:
     return 0
 
 
-def sample(roots: Mapping[str, int], now: float, *, exact: bool = True) -> dict[str, Sample]:
-    """One sample for each container (by id), given its first process. Without `exact`, memory is the resident size."""
-    table = processes()
-    found = {}
-    for name, pids in trees(table, roots).items():
-        known = [pid for pid in pids if pid in table]
-        resident = sum(table[pid].resident for pid in known)
-        memory = sum(map(proportional, known)) if exact else resident
-        found[name] = Sample(now, sum(table[pid].cpu for pid in known), resident, memory)
-    return found
+@dataclass(frozen=True)
+class _Exact:
+    """A proportional share that was read at `time`, when the resident size was `resident`."""
+
+    time: float
+    resident: int
+    memory: int
+
+
+class Meter:
+    """Follows containers (by id) from sample to sample. Not for two threads at once.
+
+    The share is read again only where the resident size has moved or a minute has passed: reading it costs milliseconds per process.
+    """
+
+    def __init__(self, *, window: float = 4.0, refresh: float = 60.0) -> None:
+        self.window, self.refresh = window, refresh
+        self.pairs: dict[str, tuple[Sample, Sample]] = {}
+        self._exact: dict[str, _Exact] = {}
+
+    def sample(self, roots: Mapping[str, int], limits: Mapping[str, int], now: float) -> list[str]:
+        """One look at every container, given its first process; those that hold more than their limit (bytes)."""
+        table = processes()
+        over = []
+        for name, pids in trees(table, roots).items():
+            known = [pid for pid in pids if pid in table]
+            resident = sum(table[pid].resident for pid in known)
+            memory = self._memory(name, known, resident, now, limit=limits.get(name, 0))
+            self._keep(name, Sample(now, sum(table[pid].cpu for pid in known), resident, memory))
+            if name in limits and memory > limits[name]:
+                over.append(name)
+        for gone in self.pairs.keys() - roots.keys():
+            self.pairs.pop(gone)
+            self._exact.pop(gone, None)
+        return over
+
+    def _memory(self, name: str, pids: list[int], resident: int, now: float, *, limit: int) -> int:
+        exact = self._exact.get(name)
+        moved = exact is None or abs(resident - exact.resident) > max(4 << 20, exact.resident // 20)
+        if (
+            exact is None
+            or moved
+            or now - exact.time > self.refresh
+            or (limit and resident > limit and now > exact.time)
+        ):
+            exact = self._exact[name] = _Exact(now, resident, sum(map(proportional, pids)))
+        return exact.memory
+
+    def _keep(self, name: str, fresh: Sample) -> None:
+        before, last = self.pairs.get(name, (None, None))
+        if before is None or last is None:
+            self.pairs[name] = (Sample(fresh.time, fresh.cpu, 0, 0), fresh)
+        elif fresh.time - before.time >= 2 * self.window:
+            self.pairs[name] = (last, fresh)
+        else:
+            self.pairs[name] = (before, fresh)
+
+    def rates(self) -> dict[str, tuple[float, int]]:
+        """CPUs and bytes of every container that was seen twice."""
+        return {
+            name: (rate(before, after), after.memory)
+            for name, (before, after) in self.pairs.items()
+            if before.time < after.time
+        }
 
 
 def rate(before: Sample, after: Sample) -> float:

@@ -11,7 +11,8 @@ This module changes `socket.socket` and the resolver functions of this process, 
 Standard library only, and small: it is imported by every Python process of every container. It does nothing until `activate`.
 """
 
-# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH116, PTH123
 from __future__ import annotations
 
 import importlib.abc

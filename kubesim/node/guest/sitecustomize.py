@@ -3,7 +3,8 @@
 A sitecustomize that the environment itself has is loaded as well.
 """
 
-# ruff: noqa: PTH  (os.* on purpose: this runs between fork and exec, in every container, or in a tight loop)
+# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
+# ruff: noqa: PTH100, PTH120
 import importlib
 import importlib.machinery
 import importlib.util
