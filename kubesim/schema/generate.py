@@ -251,7 +251,7 @@ def _whole(plain: str, wrapped: str) -> str:
     """The unwrapped text with the wrapped one's paragraphs; the wrapped one where there is no other."""
     words, others = re.split(r"(\s+)", plain.strip()), re.split(r"(\s+)", wrapped)
     if not plain or words[::2] != others[::2]:
-        return plain.strip() or wrapped
+        return re.sub(r"  (?=Populated by )", "\n\n", plain.strip()) or wrapped
     for at in range(1, len(words), 2):
         words[at] = others[at] if "\n\n" in others[at] else words[at]
     return "".join(words)
