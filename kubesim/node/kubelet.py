@@ -25,10 +25,11 @@ from kubesim.node.host import Host, Options, capacity
 from kubesim.node.images import ImageStore
 from kubesim.node.pods import PodWorker
 from kubesim.node.probes import Prober
-from kubesim.node.runtime import Exit, Found, Runtime
+from kubesim.node.runtime import Exit, Found, Runtime, shim_key
 from kubesim.node.services import Services
 from kubesim.node.status import Container
 from kubesim.node.usage import Meter
+from kubesim.node.warm import Warmer
 from kubesim.resources import Object
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,8 @@ class Node:
             await self._adopt(found)
             self.pods.on(self._pod_changed)
             self.ready.set()
-            for work in (self.network.run(), self.network.watch_proxy(), self._beat(), self._measure()):
+            warmer = Warmer(self.host.images, self.runtime.warm, shim_key)
+            for work in (self.network.run(), self.network.watch_proxy(), self._beat(), self._measure(), warmer.run()):
                 group.create_task(work)
 
     async def stop(self, *, containers: bool) -> None:
