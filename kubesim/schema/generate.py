@@ -153,7 +153,7 @@ def _annotation(name: str, field: str, annotation: object) -> str:
     python = {json_name: attribute for attribute, json_name in model.attribute_map.items()}[field]
     found = re.fullmatch(r"[dD]ict[\[(]str, ?(.*)[\])]", model.openapi_types[python])
     inner = "resource.Quantity" if field in gofacts.QUANTITY_MAPS else found.group(1) if found else "object"
-    return optional.format(f"Dict[str, {gofacts.MAP_VALUES.get(inner, inner)}]")
+    return optional.format(f"Dict[str, {gofacts.MAP_VALUES.get(inner, inner.removeprefix('V1'))}]")
 
 
 def _json_name(value: ast.expr | None) -> str:
@@ -251,10 +251,15 @@ def _whole(plain: str, wrapped: str) -> str:
     """The unwrapped text with the wrapped one's paragraphs; the wrapped one where there is no other."""
     words, others = re.split(r"(\s+)", plain.strip()), re.split(r"(\s+)", wrapped)
     if not plain or words[::2] != others[::2]:
-        return re.sub(r"  (?=Populated by )", "\n\n", plain.strip()) or wrapped
+        return _paragraphs(plain.strip()) or wrapped
     for at in range(1, len(words), 2):
         words[at] = others[at] if "\n\n" in others[at] else words[at]
-    return "".join(words)
+    return _paragraphs("".join(words))
+
+
+def _paragraphs(text: str) -> str:
+    """Both packages lose this break, which tables show."""
+    return re.sub(r"  (?=Populated by )", "\n\n", text)
 
 
 def _model(name: str) -> Any:

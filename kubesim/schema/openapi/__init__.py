@@ -28,7 +28,8 @@ BEARER = {
 
 def v2(models: Iterable[Model]) -> Object:
     """One document of everything."""
-    build, found = Builder(2), {}
+    build = Builder(2)
+    found: Object = {}
     for model in models:
         found.update(paths(model, build))
     document = {"swagger": "2.0", "info": INFO, "paths": found, "definitions": build.schemas}
@@ -55,7 +56,8 @@ def _hash(models: list[Model]) -> str:
 
 def v3(models: Iterable[Model], path: str) -> Object | None:
     """The document of one group version ("api/v1", "apis/apps/v1"); None where nothing is served there."""
-    build, found = Builder(3), {}
+    build = Builder(3)
+    found: Object = {}
     for model in models:
         if root(model.resource).lstrip("/") == path:
             found.update(paths(model, build))

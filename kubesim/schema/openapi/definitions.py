@@ -198,10 +198,9 @@ def _v2(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     if schema.get("x-kubernetes-preserve-unknown-fields"):
-        kept = {
+        return {
             key: schema[key] for key in ("type", "description", "x-kubernetes-preserve-unknown-fields") if key in schema
         }
-        return kept
     made = {key: value for key, value in schema.items() if key not in V2_UNKNOWN}
     if isinstance(made.get("properties"), dict):
         made["properties"] = {key: _v2(value) for key, value in made["properties"].items()}

@@ -56,33 +56,16 @@ DELETE_QUERY = (
     ("orphanDependents", "boolean", "Deprecated: please use the PropagationPolicy."),
     ("propagationPolicy", "string", "Whether and how garbage collection will be performed."),
 )
-ACTIONS = {
-    "get": "get",
-    "list": "list",
-    "create": "post",
-    "update": "put",
-    "patch": "patch",
-    "delete": "delete",
-    "deletecollection": "deletecollection",
+VERBS = {
+    "get": ("get", "get", "read"),
+    "list": ("get", "list", "list"),
+    "create": ("post", "post", "create"),
+    "update": ("put", "put", "replace"),
+    "patch": ("patch", "patch", "patch"),
+    "delete": ("delete", "delete", "delete"),
+    "deletecollection": ("delete", "deletecollection", "deleteCollection"),
 }
-METHODS = {
-    "get": "get",
-    "list": "get",
-    "create": "post",
-    "update": "put",
-    "patch": "patch",
-    "delete": "delete",
-    "deletecollection": "delete",
-}
-WORDS = {
-    "get": "read",
-    "list": "list",
-    "create": "create",
-    "update": "replace",
-    "patch": "patch",
-    "delete": "delete",
-    "deletecollection": "deleteCollection",
-}
+"""Each verb's HTTP method, x-kubernetes-action and first word of the operation's id."""
 Query = tuple[tuple[str, str, str], ...]
 
 
@@ -140,7 +123,7 @@ def _item(
     resource = model.resource
     item: Object = {}
     for verb in verbs:
-        item[METHODS[verb]] = _operation(model, build, verb, everywhere=everywhere, subresource=subresource)
+        item[VERBS[verb][0]] = _operation(model, build, verb, everywhere=everywhere, subresource=subresource)
     parameters = [_path("name", f"name of the {resource.kind}")] if named else []
     if resource.namespaced and not everywhere:
         parameters.append(_path("namespace", "object name and auth scope, such as for teams and projects"))
@@ -185,7 +168,7 @@ def _operation(model: Model, build: Builder, verb: str, *, everywhere: bool, sub
         "operationId": _operation_id(resource, verb, group=group, everywhere=everywhere, subresource=subresource),
         "parameters": [_typed(build, each) for each in _query(query)],
         "responses": _responses(build, verb, answer),
-        "x-kubernetes-action": ACTIONS[verb],
+        "x-kubernetes-action": VERBS[verb][1],
         "x-kubernetes-group-version-kind": KINDS.get(subresource, gvk(resource)),
     }
     _request(build, operation, verb, kind, custom=resource.custom)
@@ -223,7 +206,7 @@ def _operation_id(resource: Resource, verb: str, *, group: str, everywhere: bool
     tail = "".join(part.capitalize() for part in re.split("[^a-z]", subresource)) + (
         "ForAllNamespaces" if everywhere else ""
     )
-    return f"{WORDS[verb]}{group}{scope}{resource.kind}{tail}"
+    return f"{VERBS[verb][2]}{group}{scope}{resource.kind}{tail}"
 
 
 def _responses(build: Builder, verb: str, answer: Object) -> Object:
