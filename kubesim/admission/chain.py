@@ -19,6 +19,7 @@ from kubesim.admission.ingress import DefaultIngressClass
 from kubesim.admission.lifecycle import NamespaceLifecycle
 from kubesim.admission.limits import LimitRanger
 from kubesim.admission.permission import CreatePermission
+from kubesim.admission.podsecurity import PodSecurity
 from kubesim.admission.priority import Priority
 from kubesim.admission.request import AdmissionRequest, Plugin
 from kubesim.admission.resourcequota import ResourceQuota
@@ -55,6 +56,7 @@ class Chain:
             CertificateRequests(authorizer),
             DefaultIngressClass(),
             DefaultStorageClass(),
+            PodSecurity(),
             RoleEscalation(authorizer),
             ResourceQuota(),  # last, as in Kubernetes: nobody is refused for a quota who would have been refused anyway
         )
