@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -53,9 +54,34 @@ def _number(part: str) -> float:
     return value
 
 
-def predict(base_url: str, features: Sequence[float], *, seconds: float = 10) -> Prediction:
-    """POST /predict. Raises LabError in the service's own words, with what to type."""
-    answer = _post(f"{base_url}/predict", {"features": list(features)}, seconds)
+class NotReady(LabError):
+    """The service has no model, or nobody answers behind its address yet."""
+
+
+def predict(
+    base_url: str,
+    features: Sequence[float],
+    *,
+    patience: float = 6.0,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Prediction:
+    """POST /predict. Raises LabError in the service's own words, with what to type.
+
+    A service that is not ready is asked again for `patience` seconds: after the first training it takes the model within two, and its
+    readiness probe lets requests through a moment later.
+    """
+    deadline = clock() + patience
+    while True:
+        try:
+            return _prediction(base_url, _post(f"{base_url}/predict", {"features": list(features)}))
+        except NotReady:
+            if clock() >= deadline:
+                raise
+            sleep(0.2)
+
+
+def _prediction(base_url: str, answer: Any) -> Prediction:
     try:
         identity = answer["model"]
         return Prediction(
@@ -69,17 +95,17 @@ def predict(base_url: str, features: Sequence[float], *, seconds: float = 10) ->
         raise LabError(f"what answers at {base_url} is not the iris service", "./inv doctor") from error
 
 
-def _post(url: str, body: object, seconds: float) -> Any:
+def _post(url: str, body: object) -> Any:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
-        with _opener.open(request, timeout=seconds) as answer:
+        with _opener.open(request, timeout=10) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
             raise _refused(error.code, error.read()) from None
     except (OSError, HTTPException) as error:
         why = getattr(error, "reason", error)
-        raise LabError(
+        raise NotReady(
             f"the iris service does not answer at {url}: {why}", f"without a model it is not ready; {TRAIN}"
         ) from None
     except ValueError:
@@ -92,7 +118,7 @@ def _refused(code: int, body: bytes) -> LabError:
     except (ValueError, KeyError, TypeError):
         detail = body.decode(errors="replace")[:200]
     if code == 503:
-        return LabError(f"the iris service is not ready: {detail}", TRAIN)
+        return NotReady(f"the iris service is not ready: {detail}", TRAIN)
     if code == 422 and isinstance(detail, list):
         return LabError("; ".join(str(item.get("msg", item)) for item in detail), EXAMPLE)
     return LabError(f"the iris service answers {code}: {detail}", "./inv logs iris-serving")
