@@ -1,4 +1,4 @@
-"""A controller as a running program: eyes (kopf), a work queue, probes."""
+"""A controller as a running program: eyes, a work queue, probes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from kubeflow_lite import health
+from kubeflow_lite.kube.client import Client
 from kubeflow_lite.kube.config import Access
 from kubeflow_lite.objects import Object
-from kubeflow_lite.watching import Kind, watch
+from kubeflow_lite.watching import Kind, watch_children, watch_own
 from kubeflow_lite.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -26,15 +27,25 @@ class Controller(Protocol):
         ...
 
 
-async def run(controller: Controller, access: Access, kinds: Sequence[Kind], *, address: str, port: int) -> None:
-    """Run until SIGTERM or SIGINT."""
+async def run(
+    controller: Controller, client: Client, access: Access, kinds: Sequence[Kind], *, address: str, port: int
+) -> None:
+    """Run until SIGTERM or SIGINT. The first of `kinds` is the controller's own, the others are its children."""
     queue = WorkQueue(controller.reconcile)
     ready = asyncio.Event()
+
+    def noticed(event: str | None, obj: Object) -> None:
+        if key := controller.noticed(event, obj):
+            queue.add(key)
+
+    own, *children = kinds
     async with health.serving(health.application(ready.is_set), address, port) as bound:
         log.info("probes on port %d", bound)
-        worker = asyncio.create_task(queue.run())
+        work = [queue.run(), *(watch_children(client, kind, noticed) for kind in children)]
+        tasks = [asyncio.create_task(one) for one in work]
         try:
-            await watch(access, kinds, noticed=controller.noticed, add=queue.add, ready=ready)
+            await watch_own(access, own, noticed, ready)
         finally:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,14 +1,15 @@
-"""Following one object, whatever happens to the connection."""
+"""Following objects, whatever happens to the connection: a list, a watch from its resourceVersion, and a new list when the watch ends."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
-from kubeflow_lite.errors import KubeflowError
+from kubeflow_lite.errors import Gone, KubeflowError
 from kubeflow_lite.kube.client import Client
-from kubeflow_lite.objects import Object
+from kubeflow_lite.objects import Object, name, namespace
 
 log = logging.getLogger(__name__)
 
@@ -16,12 +17,49 @@ PAUSE = 1.0
 """Seconds between attempts while the API server does not answer."""
 
 
-async def follow(client: Client, resource: str, name: str, namespace: str = "") -> AsyncIterator[Object | None]:
-    """An object as it is now, then after every change; None while there is none.
+@dataclass(frozen=True)
+class Event:
+    """ADDED, MODIFIED or DELETED; None for an object found by listing."""
 
-    States may be left out, the latest never is: a list and a watch from its resourceVersion, and a new list when the watch ends for
-    whatever reason.
+    type: str | None
+    object: Object
+
+
+async def events(client: Client, resource: str, *, labels: str = "") -> AsyncIterator[Event]:
+    """Every object with these labels in all namespaces, then every change, for ever.
+
+    Changes may be left out when the connection is lost, the last state never is, and a deletion neither: an object that a new list does not
+    have any more is told as DELETED in the state last seen.
     """
+    known: dict[tuple[str, str], Object] = {}
+    while True:
+        try:
+            page = await client.list(resource, labels=labels)
+            present = {_key(item): item for item in page.items}
+            gone = [known[key] for key in known.keys() - present.keys()]
+            known = present
+            for item in gone:
+                yield Event("DELETED", item)
+            for item in page.items:
+                yield Event(None, item)
+            async for raw in client.watch(resource, resource_version=page.resource_version, labels=labels):
+                event = Event(raw["type"], raw["object"])
+                if event.type == "BOOKMARK":
+                    continue
+                if event.type == "DELETED":
+                    known.pop(_key(event.object), None)
+                else:
+                    known[_key(event.object)] = event.object
+                yield event
+        except Gone:
+            log.debug("%s: the watch is too old, listing again", resource)
+        except KubeflowError as error:
+            log.warning("watching %s: %s", resource, error)
+            await asyncio.sleep(PAUSE)
+
+
+async def follow(client: Client, resource: str, name: str, namespace: str = "") -> AsyncIterator[Object | None]:
+    """One object as it is now, then after every change; None while there is none. States may be left out, the latest never is."""
     only = f"metadata.name={name}" + (f",metadata.namespace={namespace}" if namespace else "")
     while True:
         try:
@@ -31,5 +69,9 @@ async def follow(client: Client, resource: str, name: str, namespace: str = "") 
                 if event["type"] != "BOOKMARK":
                     yield None if event["type"] == "DELETED" else event["object"]
         except KubeflowError as error:
-            log.info("following %s %s: %s", resource, name, error)
+            log.warning("following %s %s: %s", resource, name, error)
             await asyncio.sleep(PAUSE)
+
+
+def _key(obj: Object) -> tuple[str, str]:
+    return namespace(obj), name(obj)

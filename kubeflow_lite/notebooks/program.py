@@ -22,4 +22,4 @@ KINDS = (
 
 async def run(access: Access, environment: Mapping[str, str], *, address: str, port: int) -> None:
     async with Client(access) as client:
-        await controllers.run(NotebookController(client), access, KINDS, address=address, port=port)
+        await controllers.run(NotebookController(client), client, access, KINDS, address=address, port=port)

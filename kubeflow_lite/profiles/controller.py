@@ -83,11 +83,11 @@ class ProfileController:
         await self._report(profile, states.ready(where))
 
     async def _apply(self, profile: Object, existing: Object | None) -> None:
-        """Into a namespace that was not there a moment ago the children are created unseen; a race is a Conflict, and done again."""
+        """Where there was no namespace a moment ago the children are created unseen; one that exists all the same is a Conflict, and done again."""
         head, *children = wanted.desired(profile, self._namespace(profile))
         await ensure(self._client, head, existing=existing)
         for child in children:
-            if existing is None and namespace(child):
+            if existing is None:
                 await ensure(self._client, child, existing=None)
             else:
                 await find_and_ensure(self._client, child)

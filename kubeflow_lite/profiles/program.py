@@ -27,4 +27,4 @@ KINDS = (
 async def run(access: Access, environment: Mapping[str, str], *, address: str, port: int) -> None:
     names = naming.from_environment(environment)
     async with Client(access) as client:
-        await controllers.run(ProfileController(client, names), access, KINDS, address=address, port=port)
+        await controllers.run(ProfileController(client, names), client, access, KINDS, address=address, port=port)

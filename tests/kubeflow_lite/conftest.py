@@ -69,10 +69,14 @@ async def until(
     client: Client, resource: str, name: str, namespace: str = "", *, holds: Callable[[Object | None], bool]
 ) -> Object | None:
     """Wait for the watch to show the object so; gives it. No polling."""
-    async with asyncio.timeout(_SECONDS):
-        async for state in follow(client, resource, name, namespace):
-            if holds(state):
-                return state
+    last: Object | None = None
+    try:
+        async with asyncio.timeout(_SECONDS):
+            async for last in follow(client, resource, name, namespace):
+                if holds(last):
+                    return last
+    except TimeoutError:
+        raise AssertionError(f"after {_SECONDS} s {resource} {namespace}/{name} is {last}") from None
     raise AssertionError("follow never ends")
 
 
