@@ -1,6 +1,7 @@
 """The layers, in the order a request meets them."""
 
 from awssim.asgi import App
+from awssim.dispatch import Dispatch
 from awssim.layers.bodies import Bodies
 from awssim.layers.closed import Closed
 from awssim.layers.durable import Durable
@@ -15,7 +16,7 @@ LAYERS = (Health, TokenReview, Images, Closed, Signatures, Durable, Bodies)
 
 def application(stand: Stand) -> App:
     """The ASGI program: every layer around the next, ministack innermost."""
-    inner: App = stand.ministack.app
+    inner: App = Dispatch(stand.ministack, stand.settings)
     for layer in reversed(LAYERS):
         inner = layer(inner, stand)
     return inner

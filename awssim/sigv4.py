@@ -16,7 +16,7 @@ from awssim.asgi import Request
 from awssim.errors import Refused
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
-_QUERY_SIGNATURE = ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature")
+_QUERY_SIGNATURE = ("x-amz-algorithm", "x-amz-credential", "x-amz-signature", "awsaccesskeyid")
 _WEEK = 7 * 24 * 3600
 
 
@@ -43,20 +43,28 @@ class Signature:
 def read(request: Request) -> Signature | None:
     """The request's signature, or None where it carries no credentials at all."""
     authorization = request.headers.get("authorization", "")
+    in_query = any(name in _QUERY_SIGNATURE for name in map(str.lower, request.query))
+    if authorization and in_query:
+        raise Refused("InvalidArgument", "Only one auth mechanism allowed", status=400)
     if authorization:
-        if not authorization.startswith("AWS4-HMAC-SHA256"):
+        if not authorization.startswith("AWS4-HMAC-SHA256 "):
             raise Refused("UnsupportedSignature", "Please use AWS4-HMAC-SHA256.")
+        if any(authorization.count(f"{name}=") > 1 for name in ("Credential", "SignedHeaders", "Signature")):
+            raise Refused("IncompleteSignature", "Authorization header has a parameter twice.")
         return _signature(
             sigv4.parse_header_signature(request.headers), request.headers.get("x-amz-security-token", "")
         )
-    if any(name in request.query for name in (*_QUERY_SIGNATURE, "AWSAccessKeyId")):
-        return _presigned(request)
-    return None
+    return _presigned(request) if in_query else None
 
 
 def _presigned(request: Request) -> Signature:
     if request.parameter("X-Amz-Algorithm") != "AWS4-HMAC-SHA256":
         raise Refused("UnsupportedSignature", "Please use AWS4-HMAC-SHA256.")
+    names = [
+        name.lower() for name, values in request.query.items() for _ in values if name.lower().startswith("x-amz-")
+    ]
+    if len(set(names)) != len(names):
+        raise Refused("AuthorizationQueryParametersError", "A query-string parameter is given twice.", status=400)
     parsed = sigv4.parse_query_signature(request.query)
     expires = request.parameter("X-Amz-Expires")
     if not isinstance(parsed, tuple) and parsed.service == "s3" and not expires:

@@ -94,18 +94,13 @@ def _handed_on(content: bytes | Blob) -> Iterator[None]:
 
 
 def _limit(request: Request) -> int:
-    """Only objects and parts may be large; every other call is a short text."""
-    is_content = (
-        request.method == "PUT" and bool(request.key) and set(request.query) <= _CONTENT_PARAMETERS | _presign(request)
-    )
-    return _LARGEST_OBJECT if is_content else _LARGEST_CALL
+    """Only objects and parts of callers who have signed may be large; every other call is a short text."""
+    parameters = {name for name in request.query if not name.lower().startswith("x-amz-")}
+    is_content = request.method == "PUT" and bool(request.key) and parameters <= _CONTENT_PARAMETERS
+    return _LARGEST_OBJECT if is_content and "authorization" in request.headers else _LARGEST_CALL
 
 
 _CONTENT_PARAMETERS = {"partNumber", "uploadId", "x-id"}
-
-
-def _presign(request: Request) -> set[str]:
-    return {name for name in request.query if name.lower().startswith("x-amz-")}
 
 
 def _algorithms(request: Request) -> list[str]:

@@ -8,7 +8,7 @@ from awssim.refusals import refuse
 from awssim.stand import Stand
 
 log = logging.getLogger("awssim.durable")
-_READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Simulate")
+_WRITES_BY_GET = ("iam", "sts")
 
 
 class Durable:
@@ -17,7 +17,7 @@ class Durable:
         self._stand = stand
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["method"] in ("GET", "HEAD", "OPTIONS") and scope["awssim.service"] not in _WRITES_BY_GET:
             await self._inner(scope, receive, send)
             return
         held: list[Message] = []

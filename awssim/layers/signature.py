@@ -5,7 +5,7 @@ Without credentials only S3 may be asked, and only for a bucket that exists: its
 
 import datetime as dt
 import hashlib
-from typing import Any
+import re
 
 from awssim import payload, sigv4
 from awssim.asgi import App, Receive, Request, Scope, Send, body_of
@@ -15,6 +15,10 @@ from awssim.sigv4 import Signature
 from awssim.stand import Stand
 
 LARGEST_CALL = 16 * 1024 * 1024
+_REPLACED = (b"host", b"authorization", b"forwarded")
+_VIRTUAL_HOST = re.compile(
+    r"(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.(?:s3(?:[.-][a-z0-9.-]+)?|localhost(?:\.localstack\.cloud)?)"
+)
 
 
 class Signatures:
@@ -24,11 +28,11 @@ class Signatures:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request.of(scope)
-        service = ""
+        service, scope = "", dict(scope)
         try:
             signature = sigv4.read(request)
             service = service_of(request, signature.service if signature else "")
-            scope["awssim.service"], scope["awssim.request"] = service, request
+            scope["awssim.service"] = service
             receive = await self._checked(scope, receive, request, signature)
         except Refused as refusal:
             await refuse(send, request, service or service_of(request, ""), refusal)
@@ -38,22 +42,64 @@ class Signatures:
             await self._inner(scope, receive, send)
 
     async def _checked(self, scope: Scope, receive: Receive, request: Request, signature: Signature | None) -> Receive:
+        """Check a request, and leave in its scope what the layers inside may rely on."""
         service = scope["awssim.service"]
         if signature is None:
-            self._stand.admit_anonymous(request, service)
+            scope.update(established(scope, request, service, None))
+            self._stand.admit_anonymous(scope["awssim.request"], service)
             scope["awssim.payload"] = payload.of(request, receive, None, b"")
             return receive
         if signature.service not in self._stand.services:
             raise Refused("SignatureDoesNotMatch", f"This stand-in does not serve '{signature.service}'.")
         sigv4.check_time(signature, dt.datetime.now(dt.UTC))
         credential = self._stand.credential(signature.access_key_id, signature.session_token)
-        scope["awssim.credential"] = credential
         key = sigv4.signing_key(signature, credential.secret_access_key)
+        scope.update(established(scope, request, service, signature))
         if service == "s3":
             sigv4.check(request, signature, key, _declared(request, signature))
             scope["awssim.payload"] = payload.of(request, receive, signature, key)
             return receive
         return body_of(await _whole_body(request, receive, signature, key))
+
+
+def established(scope: Scope, request: Request, service: str, signature: Signature | None) -> Scope:
+    """The scope that goes on: nothing in it says anything about the caller but what has been checked.
+
+    ministack looks for a key in the header by its own pattern and in the query by two spellings, trusts ``X-Forwarded-Proto``, and takes
+    hosts of many shapes for other services. It gets one Authorization header made from the signature that was checked, and a bucket that
+    stood in the host stands in the path.
+    """
+    bucket = _bucket_of_host(request.headers.get("host", "")) if service == "s3" else ""
+    raw_path = f"/{bucket}{request.raw_path}" if bucket else request.raw_path
+    headers = [
+        line
+        for line in scope["headers"]
+        if line[0].lower() not in _REPLACED and not line[0].lower().startswith(b"x-forwarded-")
+    ]
+    headers.append((b"host", _own_host(scope)))
+    if signature:
+        headers.append((b"authorization", _authorization(signature).encode()))
+        if signature.session_token:
+            headers = [line for line in headers if line[0].lower() != b"x-amz-security-token"]
+            headers.append((b"x-amz-security-token", signature.session_token.encode()))
+    path = f"/{bucket}{scope['path']}" if bucket else scope["path"]
+    going_on = {**scope, "path": path, "raw_path": raw_path.encode("latin-1"), "headers": headers}
+    return {**going_on, "awssim.request": Request.of(going_on)}
+
+
+def _own_host(scope: Scope) -> bytes:
+    address, port = scope.get("server") or ("127.0.0.1", 4566)
+    return f"{address}:{port}".encode()
+
+
+def _authorization(signature: Signature) -> str:
+    credential = f"{signature.access_key_id}/{signature.scope}"
+    return f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signature.signed_headers}, Signature={signature.value}"
+
+
+def _bucket_of_host(host: str) -> str:
+    match = _VIRTUAL_HOST.fullmatch(host.rpartition(":")[0] or host)
+    return match["bucket"] if match else ""
 
 
 def _declared(request: Request, signature: Signature) -> str:
@@ -77,6 +123,3 @@ async def _whole_body(request: Request, receive: Receive, signature: Signature, 
         )
     sigv4.check(request, signature, key, digest)
     return body
-
-
-Credential = Any

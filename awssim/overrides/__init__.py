@@ -4,12 +4,13 @@ A test per correction fails when a new ministack no longer needs it, or no longe
 """
 
 from awssim.journal import Journal
-from awssim.overrides import denials, multipart, objects, policies, reads, resources, signatures, variables
+from awssim.overrides import denials, multipart, objects, policies, reads, resources, sessions, signatures, variables
 
 
 def apply(journal: Journal) -> multipart.Uploads:
     """Apply every correction, once, after ministack is imported; the uploads under way are handed back."""
     signatures.apply()
+    sessions.apply()
     variables.apply()
     resources.apply()
     denials.apply()

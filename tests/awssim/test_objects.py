@@ -59,9 +59,9 @@ def test_checksums_are_compared_with_what_arrived(stand: Running, algorithm: str
     s3 = bucket_of(stand, f"checksums-{algorithm.lower()}")
     hasher = new_hash(algorithm)
     assert hasher
-    hasher.update(BIG)
+    hasher.update(BIG[:2_000_000])
     value = base64.b64encode(hasher.digest()).decode()
-    put = {"Bucket": f"checksums-{algorithm.lower()}", "Key": "k", "Body": BIG}
+    put = {"Bucket": f"checksums-{algorithm.lower()}", "Key": "k", "Body": BIG[:2_000_000]}
     s3.put_object(**put, **{f"Checksum{algorithm}": value})
     wrong = base64.b64encode(bytes(len(hasher.digest()))).decode()
     with pytest.raises(ClientError, match="BadDigest"):
@@ -157,18 +157,33 @@ def test_a_part_may_be_copied_from_an_object(stand: Running) -> None:
     assert read(s3, "part-copy", "k") == BIG[5:6291461]
 
 
-@pytest.mark.parametrize(
-    "key", ["한국어/모델 1.pkl", "a//b", "../up", "x" * 900, "plus+space &?#%41", ".meta.json", "dir/", "é\u0301"]
-)
-def test_any_key_comes_back_after_a_restart(tmp_path: Path, key: str) -> None:
+KEYS = [
+    "한국어/모델 1.pkl",
+    "a//b",
+    "../up",
+    "x" * 900,
+    "plus+space &?#%41",
+    ".meta.json",
+    "dir/",
+    "dir",
+    "dir/file",
+    "é\u0301",
+]
+
+
+def test_any_key_comes_back_after_a_restart(tmp_path: Path) -> None:
     with running(tmp_path / "state") as stand:
-        bucket_of(stand, "keys").put_object(Bucket="keys", Key=key, Body=b"1", Metadata={"a": "b"}, Tagging="t=1")
+        s3 = bucket_of(stand, "keys")
+        for key in KEYS:
+            s3.put_object(Bucket="keys", Key=key, Body=key.encode(), Metadata={"a": "b"}, Tagging="t=1")
         stand.kill()
     with running(tmp_path / "state") as stand:
         s3 = stand.client("s3")
-        assert [item["Key"] for item in s3.list_objects_v2(Bucket="keys")["Contents"]] == [key]
-        assert s3.get_object(Bucket="keys", Key=key)["Metadata"] == {"a": "b"}
-        assert s3.get_object_tagging(Bucket="keys", Key=key)["TagSet"] == [{"Key": "t", "Value": "1"}]
+        assert [item["Key"] for item in s3.list_objects_v2(Bucket="keys")["Contents"]] == sorted(KEYS, key=str.encode)
+        for key in KEYS:
+            got = s3.get_object(Bucket="keys", Key=key)
+            assert (got["Body"].read(), got["Metadata"]) == (key.encode(), {"a": "b"})
+            assert s3.get_object_tagging(Bucket="keys", Key=key)["TagSet"] == [{"Key": "t", "Value": "1"}]
 
 
 def test_a_presigned_address_works_until_it_ends(stand: Running) -> None:

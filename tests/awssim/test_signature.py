@@ -3,8 +3,10 @@
 import datetime as dt
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from tests.awssim.running import REGION, Keys, Running, tenant, tenant_policy
+from tests.awssim.running import REGION, Keys, Running, running, tenant, tenant_policy
 
 LIST = {
     "s3": "list_buckets",
@@ -180,3 +182,89 @@ def test_session_tokens_belong_to_their_key(stand: Running) -> None:
     assert code_of(stand, "sts", bare) == "InvalidClientTokenId"
     foreign = Keys(access_key_id=keys.access_key_id, secret_access_key=keys.secret_access_key, session_token="foreign")
     assert code_of(stand, "s3", foreign) == "InvalidToken"
+
+
+def rest(stand: Running, path: str, headers: dict[str, str]) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(stand.endpoint.removeprefix("http://"), timeout=10)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def test_nobody_borrows_anothers_name_beside_their_own_signature(stand: Running) -> None:
+    """ministack takes the first Credential it finds, also in the query: with a good signature of one's own beside it, one would be root."""
+    keys = tenant(stand, "borrower", tenant_policy("79"))
+    auth = SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "iam", REGION)
+    request = AWSRequest(method="GET", url=stand.endpoint + "/?Action=ListUsers&Version=2010-05-08")
+    auth.add_auth(request)
+    headers, path = dict(request.headers.items()), "/?Action=ListUsers&Version=2010-05-08"
+    headers["Host"] = stand.endpoint.removeprefix("http://")
+    assert "AccessDenied" in rest(stand, path, headers)[1]
+    borrowed = f"Credential={stand.root.access_key_id}/{auth.scope(request).partition('/')[2]}"
+    twice = headers["Authorization"].replace("AWS4-HMAC-SHA256 ", f"AWS4-HMAC-SHA256 {borrowed}, ")
+    assert rest(stand, path, {**headers, "Authorization": twice}) != (200, "")
+    assert "IncompleteSignature" in rest(stand, path, {**headers, "Authorization": twice})[1]
+    in_query = f"{path}&X-Amz-Credential={stand.root.access_key_id}%2F20260101%2Fx%2Fiam%2Faws4_request"
+    assert rest(stand, in_query, headers)[0] == 400
+
+
+@pytest.mark.parametrize("host", ["other-bucket.s3.ap-northeast-2.amazonaws.com", "other-bucket.localhost:4566"])
+def test_a_bucket_in_the_host_is_the_bucket_that_is_authorized(stand: Running, host: str) -> None:
+    s3 = stand.client("s3")
+    if "other-bucket" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket="other-bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="other-bucket", Key="k", Body=b"secret")
+
+    def get(keys: Keys) -> tuple[int, str]:
+        request = AWSRequest(method="GET", url=f"http://{host}/k", headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"})
+        SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "s3", REGION).add_auth(request)
+        return rest(stand, "/k", {**dict(request.headers.items()), "Host": host})
+
+    assert get(stand.root) == (200, "secret")
+    user = f"hosted-{host[13:15]}-x".replace(".", "")
+    status, text = get(tenant(stand, user, tenant_policy("80")))
+    assert (status, "s3:GetObject" in text) == (403, True)
+
+
+HOSTS = [
+    "x.execute-api.localhost",
+    "x.lambda-url.us-east-1.localhost",
+    "d1.cloudfront.net",
+    "x.mrap.accesspoint.s3-global.amazonaws.com",
+]
+PATHS = [
+    "/oauth2/token",
+    "/iceberg/v1/config",
+    "/2015-03-31/functions",
+    "/v2/email/identities",
+    "/restapis",
+    "/prod/sync",
+    "/model/x/invoke",
+]
+
+
+@pytest.mark.parametrize(("host", "path"), [(host, "/") for host in HOSTS] + [("", path) for path in PATHS])
+def test_other_doors_of_ministack_are_shut(stand: Running, host: str, path: str) -> None:
+    status, _ = rest(stand, path, {"Host": host} if host else {})
+    assert status in (400, 401, 403)
+
+
+def test_an_expired_session_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path / "state") as stand:
+        made = stand.client("sts").get_session_token()["Credentials"]
+        stand.stop()
+    file = tmp_path / "state" / "services" / "sts.json"
+    end = re.search(r'"Expiration": ([0-9.]+)', file.read_text())
+    assert end
+    file.write_text(file.read_text().replace(end.group(1), "1000000000"))
+    with running(tmp_path / "state") as stand:
+        keys = Keys(
+            access_key_id=made["AccessKeyId"],
+            secret_access_key=made["SecretAccessKey"],
+            session_token=made["SessionToken"],
+        )
+        assert code_of(stand, "s3", keys) == "ExpiredToken"
+        assert code_of(stand, "sts", keys) == "ExpiredToken"
+        assert code_of(stand, "ecr", keys) == "ExpiredTokenException"

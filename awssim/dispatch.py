@@ -1,0 +1,77 @@
+"""Into ministack, by one door: its dispatcher of signed calls, for the service that was signed for and no other.
+
+``ministack.app.app`` also looks at the host and the path for two dozen data planes (function addresses, websites, brokers) that check
+nothing or something else. Here a request goes to the dispatcher with what our layers have established: who signed it, for which service,
+on which path.
+"""
+
+import uuid
+from typing import Any
+
+from awssim.asgi import Receive, Request, Scope, Send, read_body
+from awssim.errors import Refused
+from awssim.refusals import refuse
+from awssim.settings import Settings
+
+_CONTROL = "/v20180820/"
+_LARGEST = 64 << 20
+
+
+class Dispatch:
+    """The innermost application."""
+
+    def __init__(self, ministack: Any, settings: Settings) -> None:
+        self._ministack = ministack
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request, service = Request.of(scope), scope["awssim.service"]
+        body = await read_body(receive, _LARGEST)
+        if body is None:
+            return
+        self._establish(scope, request)
+        request_id = str(uuid.uuid4())
+        found = self._ministack.detect_service(request.method, request.path, request.headers, request.query)
+        if request.method != "OPTIONS" and found != service and not request.path.startswith(_CONTROL):
+            await refuse(
+                send, request, service, Refused("AccessDenied", f"The call is signed for {service}.", status=403)
+            )
+            return
+        status, headers, content = await self._call(request, service, body, request_id)
+        await self._send(send, receive, status, headers, content, head=request.method == "HEAD" and service == "s3")
+
+    def _establish(self, scope: Scope, request: Request) -> None:
+        """What ministack reads of a request from context variables."""
+        from ministack.core import iam_evaluator, responses
+
+        client = (scope.get("client") or ("127.0.0.1",))[0]
+        responses.set_request_client_ip(client)
+        responses.set_request_account_id(self._settings.account)
+        region = self._ministack.extract_region(request.headers, request.query)
+        responses.set_request_region(region if request.headers.get("authorization") else self._settings.region)
+        iam_evaluator.pin_request_origin(client, scope.get("scheme") == "https")
+        iam_evaluator.pin_signed_request(request.method, request.raw_path, request.query, scope["headers"])
+
+    async def _call(self, request: Request, service: str, body: bytes, request_id: str) -> Any:
+        app, headers = self._ministack, dict(request.headers)
+        arguments = (request.method, request.path, headers, body, request.query)
+        if request.method == "OPTIONS":
+            return app._handle_options_request(request.method, request.path, headers, request.query, request_id)
+        if service == "s3" and request.path.startswith(_CONTROL):
+            return await app._handle_s3_control_request(
+                request.path, request.method, body, request.query, request_id, headers
+            )
+        response = await app._dispatch_service_request(*arguments, request_id)
+        if service == "s3" and request.method == "HEAD":
+            s3 = app._get_module("s3")
+            if s3.is_standard_object_request(request.method, request.path, headers, request.query):
+                return s3.format_head_response(request.path, headers, response)
+        return response
+
+    async def _send(self, send: Send, receive: Receive, status: int, headers: Any, content: Any, *, head: bool) -> None:
+        from ministack.core.responses import StreamingResponse
+
+        if isinstance(content, StreamingResponse):
+            await self._ministack._send_streaming_response(send, receive, status, headers, content)
+        else:
+            await self._ministack._send_response(send, status, headers, b"" if head else content, head=head)
