@@ -116,7 +116,7 @@ def _number(text: str, where: str) -> float:
         value = float(text)
     except ValueError as error:
         raise BadData(f"{where}: {text!r} is not a number") from error
-    if not abs(value) < np.finfo(np.float32).max:
+    if not abs(value) < float(np.finfo(np.float32).max):
         raise BadData(f"{where}: {text!r} is not a finite number a tree can compare")
     return value
 

@@ -71,8 +71,7 @@ def convert(forest: RandomForestClassifier) -> bytes:
 
 
 def _add_tree(nodes: _Nodes, tree: object, classes: int) -> None:
-    value: Array = tree.value[:, 0, :]  # type: ignore[attr-defined]
-    shares = value / value.sum(axis=1, keepdims=True)
+    shares: Array = tree.value[:, 0, :]  # type: ignore[attr-defined]
     leaf: npt.NDArray[np.bool_] = tree.feature < 0  # type: ignore[attr-defined]
     pure = bool(np.all(shares[leaf].max(axis=1) == 1.0))
     if pure:
