@@ -14,7 +14,15 @@ from kubesim.controllers import rollout
 from kubesim.controllers.clock import parse
 from kubesim.controllers.informer import Key, key_of
 from kubesim.controllers.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, owner_reference
-from kubesim.controllers.meta import controller_of, deleting, find_condition, is_finished, labels_of
+from kubesim.controllers.meta import (
+    annotations_of,
+    controller_of,
+    deleting,
+    find_condition,
+    is_finished,
+    labels_of,
+    with_metadata,
+)
 from kubesim.controllers.owners import claim, controlled_by
 from kubesim.controllers.rollout import progress, put_condition, replicas_of
 from kubesim.controllers.runtime import Cluster, Controller, is_terminating
@@ -160,12 +168,21 @@ class Deployments(Controller):
     async def _note_revision(self, deployment: Object, revision: int, reason: str, message: str) -> None:
         """The Deployment carries the revision of its new ReplicaSet, and a Progressing condition from the start."""
         deployment = self._fresh(deployment)
-        if rollout.revision_of(deployment) != revision and revision:
-            change = {"metadata": {"annotations": {rollout.REVISION: str(revision)}}}
-            deployment = await self.cluster.patch(DEPLOYMENTS, deployment, change)
-        current = find_condition((deployment.get("status") or {}).get("conditions") or (), "Progressing")
-        if rollout.deadline(deployment) is not None and (current is None or reason == "NewReplicaSetCreated"):
-            await self._put_condition(deployment, progress("Progressing", "True", reason, message, self.clock.now()))
+        wanted = deployment
+        if revision and rollout.revision_of(deployment) != revision:
+            marks = annotations_of(deployment) | {rollout.REVISION: str(revision)}
+            wanted = with_metadata(
+                wanted, annotations=marks
+            )  # a status update may change annotations: one write for both
+        status = deployment.get("status") or {}
+        known = find_condition(status.get("conditions") or (), "Progressing")
+        if rollout.deadline(deployment) is not None and (known is None or reason == "NewReplicaSetCreated"):
+            condition = progress("Progressing", "True", reason, message, self.clock.now())
+            wanted = wanted | {
+                "status": status | {"conditions": put_condition(status.get("conditions") or [], condition)}
+            }
+        if wanted != deployment:
+            await self.cluster.update(DEPLOYMENTS, wanted, subresource="status")
 
     # scaling
 
