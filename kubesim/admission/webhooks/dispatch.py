@@ -19,6 +19,9 @@ from kubesim.auth.reader import Derived, Reader
 from kubesim.errors import ApiError, BadRequest, InternalError
 from kubesim.resources import Object
 
+_IDENTITY = ("name", "namespace", "uid")
+"""What was authorized and will be charged for: no webhook moves an object elsewhere."""
+
 log = logging.getLogger("kubesim.admission")
 
 
@@ -81,6 +84,8 @@ class Webhooks:
             ) from error
         if not isinstance(patched, dict) or not isinstance(patched.get("metadata"), dict):
             raise _internal(f"admission webhook {quote(hook.name)} returned a patch that leaves no object")
+        if any(patched["metadata"].get(key) != request.obj["metadata"].get(key) for key in _IDENTITY):
+            raise _internal(f"admission webhook {quote(hook.name)} returned a patch that makes another object of it")
         changed = patched != request.obj
         request.obj = patched
         return changed

@@ -85,7 +85,7 @@ def answer(raw: bytes, uid: str, *, mutating: bool) -> Answer:
     return Answer(
         allowed=response.get("allowed") is True,
         patch=_patch(response, mutating=mutating),
-        warnings=tuple(_warning(text) for text in response.get("warnings") or ()),
+        warnings=_warnings(response.get("warnings")),
         result=response.get("status") if isinstance(response.get("status"), dict) else None,
     )
 
@@ -107,9 +107,9 @@ def _patch(response: Mapping[str, Any], *, mutating: bool) -> Sequence[Object]:
     return operations
 
 
-def _warning(text: object) -> str:
-    """One line a header can carry."""
-    return " ".join(str(text).split())[:WARNING_LENGTH]
+def _warnings(texts: object) -> Sequence[str]:
+    """One line each, that a header can carry."""
+    return [" ".join(str(text).split())[:WARNING_LENGTH] for text in texts] if isinstance(texts, list) else ()
 
 
 def denial(name: str, result: Mapping[str, Any] | None) -> ApiError:

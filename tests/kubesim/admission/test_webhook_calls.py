@@ -53,6 +53,14 @@ async def test_the_question_is_kubernetes_admission_review(world: World, tmp_pat
     }
 
 
+@pytest.mark.parametrize("warnings", [1, "text", {"a": 1}, None])
+async def test_warnings_that_are_none_are_left_out(world: World, tmp_path: Path, warnings: object) -> None:
+    async with serving(tmp_path, lambda _: {"allowed": True, "warnings": warnings}) as server:
+        server.install(world, "validating", "warn.example.com")
+        await world.create("pods", pod("p"))
+    assert world.warnings == []
+
+
 async def test_a_mutating_webhook_changes_the_object(world: World, tmp_path: Path) -> None:
     async with serving(tmp_path, lambda _: annotate("seen", "yes") | {"warnings": ["old\nfield"]}) as server:
         server.install(world, "mutating", "change.example.com")
@@ -181,6 +189,8 @@ async def test_http_errors_and_bad_patches_are_failures(world: World, tmp_path: 
             patch({"op": "remove", "path": "/not/there"}),
             patch({"op": "replace", "path": "", "value": []}),
             patch({"op": "remove", "path": "/metadata"}),
+            patch({"op": "replace", "path": "/metadata/name", "value": "other"}),
+            patch({"op": "replace", "path": "/metadata/namespace", "value": "other"}),
             patch({"op": "fly", "path": "/metadata"}),
         ):
             server.answer = lambda _, answer=answer: answer  # type: ignore[misc]
