@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from lab import ready
+from lab.kube import Object
 from lab.settings import ROOT, Tenant
 from lab.users import write_private
 from lab.world import World
@@ -81,6 +82,11 @@ def fingerprint(world: World) -> str:
                 state = path.stat()
                 digest.update(f"{path.relative_to(ROOT)} {state.st_size} {state.st_mtime_ns}".encode())
     return digest.hexdigest()
+
+
+def may_wait(item: Object) -> bool:
+    """Whether the lab counts as up without this workload."""
+    return (item["metadata"]["namespace"], item["metadata"]["name"]) in _MAY_WAIT
 
 
 def _settled(kubeconfig: Path) -> bool:

@@ -137,7 +137,9 @@ class Cluster:
 
     def create(self, manifest: Object, *, namespace: str = "") -> Object:
         kind = self.kind(manifest["apiVersion"], manifest["kind"])
-        made: Object = self.request("POST", kind.path(namespace or manifest.get("metadata", {}).get("namespace", "")), manifest)
+        made: Object = self.request(
+            "POST", kind.path(namespace or manifest.get("metadata", {}).get("namespace", "")), manifest
+        )
         return made
 
     def apply(self, manifest: Object) -> Object:

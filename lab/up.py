@@ -69,6 +69,7 @@ class Up:
             Step("profiles", f"{len(self.people)} tenants", self.profiles, after=("kubeflow",)),
             Step("shared", "shared MLflow and serving", self.shared, after=("databases", "accounts", "images")),
             Step("mlflow", "tenants' MLflow servers", self.mlflow, after=("databases", "accounts", "profiles")),
+            Step("settled", "everything ready", self.settled, after=("mlflow", "shared")),
         ]
 
     def cluster(self) -> str | None:
@@ -160,6 +161,14 @@ class Up:
             secrets + manifests.with_ports(manifests.read(K8S / "05-serving.yaml"), self.world.settings),
         )
         self._apply_and_wait(manifests.with_ports(manifests.read(K8S / "03-mlflow.yaml"), self.world.settings))
+
+    def settled(self) -> None:
+        """One more look at all workloads: after a restart some may have counted as ready that had yet to be found gone."""
+        kinds = ("Deployment", "StatefulSet")
+        found = [
+            item for kind in kinds for item in self.world.cluster.list("apps/v1", kind) if not fresh.may_wait(item)
+        ]
+        until_ready(self.world.cluster, found, cancelled=self.steps.cancelled)
 
     def _keys(self, user: str) -> Keys:
         keys = users.read_keys(self.world.settings, user)

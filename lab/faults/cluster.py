@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from base64 import b64encode
-from datetime import UTC, datetime, timedelta
 
 import yaml
 
@@ -12,7 +10,7 @@ from lab import ready, tenants, users
 from lab.apply import until_ready
 from lab.errors import LabError
 from lab.faults.base import Fault
-from lab.kube import Object
+from lab.kube import Object, Refused
 from lab.settings import Tenant
 from lab.world import World
 
@@ -40,28 +38,9 @@ def _own_kubeconfig(world: World, tenant: Tenant) -> Object:
 
 
 def break_sign_in(world: World, tenant: Tenant) -> None:
-    """The certificate is replaced by one that no cluster has signed: what a kubeconfig of another or older cluster looks like."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
+    """The credential is replaced by one the cluster does not know: what a kubeconfig of another or older cluster looks like."""
     config = _own_kubeconfig(world, tenant)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, tenant.email)])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
-    )
-    certificate = (
-        builder.not_valid_before(now - timedelta(days=2))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    config["users"][0]["user"] = {
-        "client-certificate-data": b64encode(certificate.public_bytes(serialization.Encoding.PEM)).decode(),
-        "client-key-data": b64encode(pem).decode(),
-    }
+    config["users"][0]["user"] = {"token": "k8s-aws-v1.of-another-cluster"}
     users.write_private(users.kubeconfig_path(world.settings, tenant), yaml.safe_dump(config, sort_keys=False))
 
 
@@ -72,10 +51,9 @@ def mend_sign_in(world: World, tenant: Tenant) -> None:
 
 def sign_in_broken(world: World, tenant: Tenant) -> bool:
     try:
-        world.cluster_as(tenant).request("GET", "/version")
         world.cluster_as(tenant).get("kubeflow.org/v1", "Profile", tenant.profile)
-    except LabError as error:
-        return getattr(error, "code", 0) == 401 or "certificate" in error.message
+    except Refused as error:
+        return error.code == 401
     return False
 
 
