@@ -74,7 +74,7 @@ def serve(settings: Settings) -> None:
     settings = replace(settings, port=listener.getsockname()[1])
     stand = Stand(settings)
     config = uvicorn.Config(
-        application(stand), lifespan="off", log_level="warning", access_log=False, server_header=False,
+        application(stand), lifespan="off", proxy_headers=False, log_level="warning", access_log=False, server_header=False,
         timeout_keep_alive=75, timeout_graceful_shutdown=1, ws="none", http="httptools",
         ssl_certfile=settings.tls_certificate, ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
     )  # fmt: skip

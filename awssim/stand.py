@@ -17,6 +17,7 @@ from awssim.settings import Settings
 
 log = logging.getLogger("awssim")
 _MODULES = ("iam", "sts", "s3", "ecr", "eks")
+_AT_START = ("iam", "sts", "s3", "ecr")  # eks takes as long as these together, and is asked for rarely
 
 
 class Stand:
@@ -35,9 +36,9 @@ class Stand:
 
         self.state = State(settings.services)
         self.modules: dict[str, Any] = {}
-        for name in _MODULES:
+        upstream.route_modules(self.ministack, self.module, _MODULES)
+        for name in _AT_START:
             self.module(name)
-        cluster.apply(self.module("eks"), settings)
         self.registry = Registry(settings, self.module("ecr"))
         api = Api(self.registry, self.module("ecr").handle_request)
         self.module("ecr").handle_request = api.handle_request
@@ -46,8 +47,9 @@ class Stand:
         """A ministack service, with its saved state, loaded on first use."""
         if name not in self.modules:
             self.modules[name] = module = importlib.import_module(f"ministack.services.{name}")
-            self.ministack._loaded_modules[name] = module
             self.state.load(name, module)
+            if name == "eks":
+                cluster.apply(module, self.settings)
         return self.modules[name]
 
     def save(self, service: str) -> None:

@@ -5,10 +5,12 @@ are enabled; its own start-up (schedulers, listeners, containers) is not run.
 """
 
 import os
+from collections.abc import Callable, Collection
 from typing import Any
 
 from awssim.errors import StandinError
 from awssim.journal import Journal
+from awssim.overrides.replace import replace
 from awssim.root import RootKey
 from awssim.settings import Settings
 
@@ -47,3 +49,12 @@ def _environment(settings: Settings, root: RootKey, journal: Journal) -> dict[st
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
+
+
+def route_modules(ministack: Any, module: Callable[[str], Any], names: Collection[str]) -> None:
+    """Let ministack take its services from us, so that one loaded late has its saved state too."""
+
+    def make(original: Any) -> Any:
+        return lambda name: module(name) if name in names else original(name)
+
+    replace(ministack, "_get_module", make)

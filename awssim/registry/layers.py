@@ -82,7 +82,11 @@ class Layers:
         expires = int(time.time()) + _GOOD_FOR
         signature = self._registry.tokens.sign(f"{digest}:{expires}")
         host = f"{self._registry.settings.address}:{self._registry.settings.port}"
-        return {"downloadUrl": f"http://{host}{path}?expires={expires}&signature={signature}", "layerDigest": digest}
+        scheme = "https" if self._registry.settings.tls_certificate else "http"
+        return {
+            "downloadUrl": f"{scheme}://{host}{path}?expires={expires}&signature={signature}",
+            "layerDigest": digest,
+        }
 
 
 def genuine(registry: Registry, digest: str, expires: str, signature: str) -> bool:

@@ -268,3 +268,26 @@ def test_an_expired_session_is_refused(tmp_path: Path) -> None:
         assert code_of(stand, "s3", keys) == "ExpiredToken"
         assert code_of(stand, "sts", keys) == "ExpiredToken"
         assert code_of(stand, "ecr", keys) == "ExpiredTokenException"
+
+
+def test_a_forwarded_address_or_scheme_is_not_believed(stand: Running) -> None:
+    conditions = {"IpAddress": {"aws:SourceIp": "10.1.2.3/32"}}
+    by_address = {
+        "Statement": [{"Effect": "Allow", "Action": "iam:ListUsers", "Resource": "*", "Condition": conditions}]
+    }
+    by_scheme = json.loads(
+        json.dumps(by_address).replace(json.dumps(conditions), '{"Bool": {"aws:SecureTransport": "true"}}')
+    )
+    for user, policy in (("from-afar", by_address), ("by-tls", by_scheme)):
+        keys = tenant(stand, user, policy)
+        request = AWSRequest(method="GET", url=stand.endpoint + "/?Action=ListUsers&Version=2010-05-08")
+        SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "iam", REGION).add_auth(request)
+        spoofed = {
+            "X-Forwarded-For": "10.1.2.3",
+            "X-Forwarded-Proto": "https",
+            "Host": stand.endpoint.removeprefix("http://"),
+        }
+        status, text = rest(
+            stand, "/?Action=ListUsers&Version=2010-05-08", {**dict(request.headers.items()), **spoofed}
+        )
+        assert (status, "AccessDenied" in text) == (403, True)
