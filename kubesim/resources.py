@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 Object: TypeAlias = dict[str, Any]
@@ -33,20 +34,20 @@ class Resource:
     list_kind: str = ""
     custom: bool = False
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    @property
+    @cached_property
     def key(self) -> str:
         return f"{self.api_version}/{self.plural}"
 
-    @property
+    @cached_property
     def group_resource(self) -> str:
         """As error messages name it: "pods", "deployments.apps"."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
-    @property
+    @cached_property
     def storage(self) -> str:
         """Where its objects live in the store. Versions of one kind share it, and events.k8s.io shares with core events."""
         return "events" if self.group == "events.k8s.io" else self.group_resource
@@ -106,10 +107,6 @@ class Registry:
         return next(
             (each for each in self._resources.values() if each.kind == kind and each.api_version == api_version), None
         )
-
-    def storage_version(self, resource: Resource) -> Resource:
-        """The kind in the version its objects are kept in: the first one registered under its storage name."""
-        return next(each for each in self._resources.values() if each.storage == resource.storage)
 
 
 def version_priority(version: str) -> tuple[int, int, int, str]:

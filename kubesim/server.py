@@ -25,7 +25,6 @@ from kubesim.api.http import Front, tls
 from kubesim.api.local import LocalClient
 from kubesim.api.objects import Objects
 from kubesim.api.reader import StoreReader
-from kubesim.api.semantics import Schemas
 from kubesim.api.steps import Steps
 from kubesim.api.tabling import Tabler
 from kubesim.auth import keys
@@ -37,6 +36,7 @@ from kubesim.auth.user import SYSTEM, User, component
 from kubesim.auth.webhook import TokenWebhook
 from kubesim.pki import Authority, Pair, write_private
 from kubesim.resources import Registry
+from kubesim.schema import Schemas
 from kubesim.store import Store
 
 log = logging.getLogger("kubesim")

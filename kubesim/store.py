@@ -42,7 +42,6 @@ _ACTIONS: tuple[Action, ...] = ("ADDED", "MODIFIED", "DELETED")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS log (revision INTEGER PRIMARY KEY, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
                                 action INTEGER NOT NULL, value BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS latest ON log (kind, namespace, name, revision);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 
@@ -283,12 +282,15 @@ class Store:
         floor = self.revision - KEEP
         if floor <= self._floor:
             return
+        live = {
+            record.revision
+            for held in self._kinds.values()
+            for space in held.objects.values()
+            for record in space.values()
+        }
+        rows = self._db.execute("SELECT revision FROM log WHERE revision <= ?", (floor,)).fetchall()
         self._db.execute("BEGIN")
-        self._db.execute(
-            "DELETE FROM log WHERE revision <= ? AND (action = 2 OR EXISTS (SELECT 1 FROM log AS later WHERE later.kind = log.kind"
-            " AND later.namespace = log.namespace AND later.name = log.name AND later.revision > log.revision))",
-            (floor,),
-        )
+        self._db.executemany("DELETE FROM log WHERE revision = ?", [row for row in rows if row[0] not in live])
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('floor', ?)", (floor,))
         self._db.execute("COMMIT")
         self._floor = floor

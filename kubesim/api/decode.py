@@ -9,9 +9,9 @@ import yaml
 
 from kubesim.api import media, protobuf
 from kubesim.api.request import Request
-from kubesim.api.semantics import duplicates
 from kubesim.errors import BadRequest, TooLarge, UnsupportedMedia
 from kubesim.resources import Object, Resource
+from kubesim.schema import duplicates
 
 MAX_BODY = 3 * 1024 * 1024
 ACCEPTED = (media.JSON, media.YAML, media.PROTOBUF)

@@ -37,9 +37,14 @@ class Objects:
     ) -> None:
         self.store, self.steps, self.clock = store, steps, clock
         self.written: dict[str, Written] = {}
+        self._moment: tuple[datetime | None, str] = None, ""
 
     def now(self) -> str:
-        return strategy.stamp(self.clock())
+        """The time as it is written; formatted once a second."""
+        moment = self.clock().replace(microsecond=0)
+        if moment != self._moment[0]:
+            self._moment = moment, strategy.stamp(moment)
+        return self._moment[1]
 
     # Reading
 

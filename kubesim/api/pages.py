@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kubesim.api import discovery, render
 from kubesim.api.request import Request, Response
 from kubesim.resources import Object
+from kubesim.schema import Model, openapi
 
 if TYPE_CHECKING:
     from kubesim.api.app import Server
@@ -46,6 +47,8 @@ class Pages:
             return self._health(path, request)
         if path in ("/api", "/apis"):
             return self._root(request, path)
+        if path.startswith("/openapi/v"):
+            return self._openapi(request, path)
         if path == "/":
             return render.answer({"paths": self._paths()})
         found = self._found(path)
@@ -76,6 +79,22 @@ class Pages:
         if path == "/api":
             return render.answer(discovery.versions(self._server.address))
         return Response(200, self._cached(path, lambda: discovery.groups(registry)))
+
+    def _openapi(self, request: Request, path: str) -> Response | None:
+        """Made when first asked for, and again after the kinds have changed. Clients that ask for protobuf alone get a 406."""
+        render.negotiate(request.accept)
+        version, _, part = path.removeprefix("/openapi/").partition("/")
+        make = {
+            "v2": lambda: openapi.v2(self._models()),
+            "v3": lambda: openapi.v3(self._models(), part) if part else openapi.v3_index(self._models()),
+        }
+        if version not in make or (part and version == "v2"):
+            return None
+        body = self._cached(path, make[version])
+        return None if body == b"null\n" else Response(200, body)
+
+    def _models(self) -> list[Model]:
+        return [self._server.steps.model(resource) for resource in self._server.registry]
 
     def _found(self, path: str) -> Any:
         server, parts = self._server, path.strip("/").split("/")

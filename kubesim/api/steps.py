@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kubesim import patch
+from kubesim.admission import defaults, validation
 from kubesim.admission.chain import Chain
 from kubesim.admission.request import AdmissionRequest, Operation
 from kubesim.api import media
 from kubesim.api.request import Call
-from kubesim.api.semantics import Model, Schemas, defaults, patch, validation
 from kubesim.auth.reader import Reader
 from kubesim.errors import UnsupportedMedia
 from kubesim.resources import Object, Resource
+from kubesim.schema import Model, Schemas
 
 Allocator = Callable[[Object, "Object | None"], None]
 """Completes an object in place, right before it is stored: (new, old or None)."""

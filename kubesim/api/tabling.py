@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from kubesim.api.semantics import Schemas, tables
+from kubesim import tables
 from kubesim.resources import Object, Resource
+from kubesim.schema import Schemas
 
 
 class Tabler:
