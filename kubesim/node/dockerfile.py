@@ -79,6 +79,9 @@ def parse(text: str, build_args: Mapping[str, str] | None = None) -> Stage:
     return stage
 
 
+_FLAGGED = ("FROM", "RUN", "COPY", "ADD", "HEALTHCHECK")
+
+
 def instructions(text: str) -> Iterator[Instruction]:
     """Instructions in order: comments dropped, continuation lines joined, here-documents taken along."""
     lines = iter(enumerate(text.splitlines(), 1))
@@ -90,7 +93,7 @@ def instructions(text: str) -> Iterator[Instruction]:
             line = line[:-1].rstrip() + " " + _continuation(lines)
             line = line.rstrip()
         name, _, rest = line.partition(" ")
-        flags, rest = _flags(rest.strip())
+        flags, rest = _flags(rest.strip()) if name.upper() in _FLAGGED else ({}, rest.strip())
         documents = tuple(_documents(name.upper(), rest, lines))
         yield Instruction(line=number, name=name.upper(), flags=flags, text=rest, documents=documents)
 
@@ -113,7 +116,7 @@ def _flags(text: str) -> tuple[dict[str, str], str]:
 def _documents(name: str, text: str, lines: Iterator[tuple[int, str]]) -> Iterator[tuple[str, str]]:
     if name not in ("RUN", "COPY", "ADD"):
         return
-    for dash, _, word in re.findall(r"<<(-?)(['\"]?)([A-Za-z_]\w*)\2", text):
+    for dash, _, word in re.findall(r"<<(-?)(['\"]?)([A-Za-z_][\w.]*)\2", text):
         body = []
         for _, raw in lines:
             if (raw.lstrip("\t") if dash else raw) == word:
@@ -187,11 +190,8 @@ def _copy(stage: Stage, step: Instruction, known: Mapping[str, str]) -> Stage:
     if any(".." in source.split("/") for source in sources):
         raise DockerfileError(f"line {step.line}: {step.name} reaches outside the build context")
     bodies = dict(step.documents)
-    inline = tuple(
-        (word.lstrip("<-'\"").rstrip("'\""), bodies[word.lstrip("<-'\"").rstrip("'\"")])
-        for word in sources
-        if word.startswith("<<")
-    )
+    named = [source.lstrip("<-").strip("'\"") for source in sources if source.startswith("<<")]
+    inline = tuple((name, bodies.get(name, "")) for name in named)
     copy = Copy(
         sources=tuple(source for source in sources if not source.startswith("<<")),
         target=_join(stage.workdir, target) + ("/" if target.endswith(("/", "/.")) or target == "." else ""),

@@ -33,10 +33,11 @@ log = logging.getLogger(__name__)
 
 PODS = "v1/pods"
 BACKOFF_FIRST, BACKOFF_MAX = 10.0, 300.0
-_REFRESH_SECONDS = 5.0
+_REFRESH_SECONDS = 2.0
 _IMAGE_CHECK_SECONDS = 1.0
 _TERMINATION_BYTES = 4096
 _FORCED_GRACE = 2
+_RUNC = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed"
 
 
 class PodWorker:
@@ -46,6 +47,7 @@ class PodWorker:
         self.host, self.pod = host, pod
         self.uid: str = pod["metadata"]["uid"]
         self.containers = [Container(spec=spec, role=role) for spec, role in status.roles(pod)]
+        self.lost = False
         self.wake = asyncio.Event()
         self.gone = False
         self.volumes = Volumes(host.client, state=host.options.state, folder=self.folder, node=host.node)
@@ -126,6 +128,10 @@ class PodWorker:
             if mine:
                 self._take_over(container, mine[-1])
                 container.previous = container.previous or (_run_of(mine[-2]) if len(mine) > 1 else None)
+            if one and one.get("ready") and not container.running and container.role != "init":
+                # It ran when the node stopped and does not any more (`kubesim stop`, a reboot): nobody may count on it.
+                container.ready = container.started = False
+                self.lost = True
 
     def _old_statuses(self) -> list[Object]:
         known = self.pod.get("status") or {}
@@ -156,6 +162,9 @@ class PodWorker:
     async def run(self) -> None:
         """Until the pod is gone from the API and nothing of it is left here."""
         try:
+            if self.lost:
+                with contextlib.suppress(ApiError):
+                    await self._report()
             while not await self._turn():
                 pass
         finally:
@@ -440,7 +449,7 @@ class PodWorker:
         container.retry_at = time.monotonic() + 2.0
 
     def _did_not_start(self, container: Container, run: Run, message: str) -> None:
-        text = f"failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: {message}"
+        text = f"{_RUNC}: unable to start container process: error during container init: {message}"
         run.exit_code, run.reason, run.message = 128, "StartError", text
         run.started_at, run.finished_at = "1970-01-01T00:00:00Z", logs.now()
         self._event(container, "Warning", "Failed", f"Error: {text}")

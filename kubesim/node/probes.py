@@ -142,6 +142,9 @@ class Prober:
             process.kill()
             await process.wait()
             code = None
+        except asyncio.CancelledError:
+            collecting.cancel()
+            raise
         finally:
             process.close()
         return code, await _at_most(collecting)

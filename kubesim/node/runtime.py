@@ -115,6 +115,16 @@ async def connect(folder: Path, name: str = "shim.sock") -> Connection:
     return Connection(reader, writer)
 
 
+async def _connect_twice(folder: Path) -> tuple[Connection, Connection]:
+    """One connection to ask, one to listen."""
+    first = await connect(folder)
+    try:
+        return first, await connect(folder)
+    except BaseException:
+        first.close()
+        raise
+
+
 def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log: Path) -> int:
     """A process of its own session that outlives this one; its pid."""
     root = str(Path(kubesim.__file__).resolve().parents[1])
@@ -162,7 +172,7 @@ class Runtime:
         (self.folder / "shims").mkdir(parents=True, exist_ok=True)
         for place in sorted((self.folder / "shims").iterdir()):
             with contextlib.suppress(OSError):
-                await self._watch(place.name, await connect(place), await connect(place))
+                await self._watch(place.name, *await _connect_twice(place))
         return [found for found in map(self._found, sorted((self.folder / "containers").glob("*/state.json"))) if found]
 
     async def stop(self) -> None:
@@ -221,7 +231,7 @@ class Runtime:
         deadline = asyncio.get_running_loop().time() + _START_SECONDS
         while True:
             try:
-                asking, watching = await connect(place), await connect(place)
+                asking, watching = await _connect_twice(place)
                 break
             except OSError as error:
                 if asyncio.get_running_loop().time() > deadline or self._has_ended(pid):
@@ -345,7 +355,11 @@ class Runtime:
                 os.close(handle)
         reader, writer = await asyncio.open_unix_connection(sock=sock)
         process = Process(Connection(reader, writer))
-        await process.begin()
+        try:
+            await process.begin()
+        except BaseException:
+            process.close()
+            raise
         return process
 
 
