@@ -154,12 +154,15 @@ class GarbageCollector(Controller):
         return solid, dangling, waiting
 
     async def _owner(self, reference: Object, namespace: str) -> Object | None:
-        """The owner as it is; None where the API says that this incarnation is gone. An owner of an unknown kind counts as there."""
+        """The owner as it is; None where the API says that this incarnation is gone.
+
+        An owner that cannot be looked up counts as there: one of an unknown kind, or a namespaced one of a cluster-scoped object.
+        """
         found = self._lookup(reference, namespace)
         if found is not None:
             return found[1]
         resource = self._by_kind.get((reference["apiVersion"].rpartition("/")[0], reference["kind"]))
-        if resource is None:
+        if resource is None or (resource.namespaced and not namespace):
             return reference | {"metadata": {}}
         try:
             owner = await self.cluster.client.get(

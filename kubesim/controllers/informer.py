@@ -193,7 +193,10 @@ class Informer:
 
     def _tell(self, old: Object | None, new: Object | None) -> None:
         for handler in self._handlers:
-            handler(old, new)
+            try:
+                handler(old, new)
+            except Exception:  # the outer layer: one controller's bug must not cut the others off from this kind
+                log.exception("%s: a handler failed on %s", self.resource, key_of(new or old or {}))
 
 
 def _discard(index: dict[str, dict[Key, Object]], name: str, key: Key) -> None:

@@ -6,7 +6,15 @@ from typing import Any, Literal
 
 import pytest
 
-from kubesim.controllers.kinds import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, PODS, REPLICA_SETS, SERVICE_ACCOUNTS
+from kubesim.controllers.kinds import (
+    CLUSTER_ROLES,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    PODS,
+    REPLICA_SETS,
+    SERVICE_ACCOUNTS,
+)
 from kubesim.controllers.meta import condition
 from kubesim.errors import Forbidden
 from kubesim.resources import Object
@@ -132,3 +140,16 @@ async def test_the_default_account_and_the_root_certificate_come_back(world: Wor
     await world.client.patch(CONFIG_MAPS, "kube-root-ca.crt", {"data": {"ca.crt": "forged"}}, "default")
     pem = world.cluster.authority.pem.decode()
     await world.until(CONFIG_MAPS, lambda c: c["data"] == {"ca.crt": pem}, name="kube-root-ca.crt")
+
+
+async def test_an_owner_that_cannot_be_looked_up_is_believed(world: World) -> None:
+    """A cluster-scoped object with a namespaced owner, and an owner of a kind nobody serves."""
+    strange = {"apiVersion": "lab.example/v1", "kind": "Ghost", "name": "g", "uid": "1"}
+    local = {"apiVersion": "v1", "kind": "ConfigMap", "name": "g", "uid": "2"}
+    body = config_map("child")
+    body["metadata"]["ownerReferences"] = [strange]
+    await world.client.create(CONFIG_MAPS, body)
+    await world.client.create(CLUSTER_ROLES, {"metadata": {"name": "wide", "ownerReferences": [local]}, "rules": []})
+    await world.settled()
+    assert await world.client.get(CONFIG_MAPS, "child", "default")
+    assert await world.client.get(CLUSTER_ROLES, "wide")
