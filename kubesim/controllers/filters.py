@@ -216,13 +216,15 @@ def refusal(pending: Pending, info: NodeInfo) -> list[str]:
     return next((reasons for check in FILTERS if (reasons := check(pending, info))), [])
 
 
-def failure_message(refusals: Mapping[str, Sequence[str]]) -> str:
-    """What FailedScheduling says: every reason with the number of nodes it applies to, then what preemption could do."""
+def failure_message(refusals: Mapping[str, Sequence[str]], *, preempting: bool = False) -> str:
+    """What FailedScheduling says: every reason with the number of nodes it applies to, then why preemption does not help, if it does not."""
     if not refusals:
         return "no nodes available to schedule pods"
     total = len(refusals)
     counts = Counter(reason for reasons in refusals.values() for reason in reasons)
     text = ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
+    if preempting:
+        return f"0/{total} nodes are available: {text}."
     hopeless = sum(not any(r.startswith(RESOLVABLE_BY_PREEMPTION) for r in reasons) for reasons in refusals.values())
     parts = [
         (hopeless, "Preemption is not helpful for scheduling"),

@@ -1,8 +1,9 @@
 """The scheduler: give every pending pod a node, those of the highest priority first.
 
-One pod at a time, in order of priority and age. A pod that fits nowhere gets condition PodScheduled=False and event FailedScheduling, and is
-tried again when something changed that could help (a node, a pod's end, a volume), with a growing delay, or after five minutes. A pod whose claims
-wait for a consumer first gets its node written onto them (`volume.kubernetes.io/selected-node`) and is bound once they are.
+One pod at a time, in order of priority and age. A pod that fits nowhere gets condition PodScheduled=False and event FailedScheduling, may have
+pods of lower priority deleted (see `preemption`), and is tried again when something changed that could help (a node, a pod's end, a volume), with
+a growing delay, or after five minutes. A pod whose claims wait for a consumer first gets its node written onto them
+(`volume.kubernetes.io/selected-node`) and is bound once they are.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from kubesim.controllers import filters
+from kubesim.controllers import filters, preemption
 from kubesim.controllers.amounts import requests
 from kubesim.controllers.clock import stamp
 from kubesim.controllers.filters import NodeInfo, Pending
 from kubesim.controllers.informer import Key, key_of
 from kubesim.controllers.kinds import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUMES
 from kubesim.controllers.meta import annotations_of, condition, deleting, is_finished
+from kubesim.controllers.preemption import priority_of
 from kubesim.controllers.runtime import Cluster, Controller
 from kubesim.errors import ApiError, Conflict, NotFound
 from kubesim.resources import Object
@@ -49,6 +51,7 @@ class Scheduler(Controller):
         self._ready: dict[str, Object] = {}
         self._parked: dict[str, bool] = {}
         self._fails: dict[str, int] = {}
+        self._nominated: dict[str, tuple[str, Object]] = {}
         self.nodes.on(self._node_changed)
         self.pods.on(self._pod_changed)
         for informer in (self.claims, self.volumes, self.classes):
@@ -73,6 +76,8 @@ class Scheduler(Controller):
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
         uid = (new or old or {})["metadata"]["uid"]
+        if new is None or is_finished(new) or new["spec"].get("nodeName"):
+            self._nominated.pop(uid, None)
         if new is None or is_finished(new):
             self._ready.pop(uid, None)
             self._fails.pop(uid, None)
@@ -147,7 +152,7 @@ class Scheduler(Controller):
         if pod["spec"].get("schedulingGates"):
             await self._note(pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
             return
-        infos = list(self._infos.values())
+        infos = [self._with_nominated(pod, info) for info in self._infos.values()]
         waiting, problem = self._volumes(pod)
         if problem:
             await self._reject(
@@ -158,7 +163,7 @@ class Scheduler(Controller):
         refusals = {info.name: self._refusal(pending, info) for info in infos}
         candidates = [info for info in infos if not refusals[info.name]]
         if not candidates:
-            await self._reject(pod, filters.failure_message(refusals))
+            await self._reject(pod, filters.failure_message(refusals, preempting=await self._preempt(pending)))
             return
         best = max(candidates, key=lambda info: filters.score(pending, info))
         if waiting:
@@ -216,6 +221,59 @@ class Scheduler(Controller):
             new["observedGeneration"] = pod["metadata"]["generation"]
         change = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"conditions": [new]}}
         await self.cluster.patch(PODS, pod, change, kind="strategic", subresource="status")
+
+    # preemption
+
+    def _with_nominated(self, pod: Object, info: NodeInfo) -> NodeInfo:
+        """The node as it will be once pods that had room made for them are there, for pods that matter no more than those."""
+        others = [
+            other
+            for uid, (node, other) in self._nominated.items()
+            if node == info.name and uid != pod["metadata"]["uid"] and priority_of(other) >= priority_of(pod)
+        ]
+        if not others:
+            return info
+        uids = {other["metadata"]["uid"]: other for other in others}
+        return NodeInfo(
+            info.node, info.pods | uids, info.requests | {uid: requests(other) for uid, other in uids.items()}
+        )
+
+    async def _preempt(self, pending: Pending) -> bool:
+        """Delete pods of lower priority where that lets this one run; whether room is being made."""
+        pod, uid = pending.pod, pending.pod["metadata"]["uid"]
+        node = self._nominated.get(uid, ("", pod))[0]
+        making = self._infos.get(node)
+        if making is not None and any(deleting(p) and priority_of(p) < priority_of(pod) for p in making.pods.values()):
+            return True
+        found = preemption.choose(pending, pending.nodes) if preemption.may_preempt(pod) else None
+        if found is None:
+            self._nominated.pop(uid, None)
+            return False
+        info, victims = found
+        self._nominated[uid] = (info.name, pod)
+        for victim in victims:
+            message = f"Preempted by pod {uid} on node {info.name}"
+            self.recorder.event(PODS, victim, "Normal", "Preempted", message, action="Preempting")
+            await self._disrupt(victim)
+        await self.cluster.patch(PODS, pod, {"status": {"nominatedNodeName": info.name}}, subresource="status")
+        return True
+
+    async def _disrupt(self, victim: Object) -> None:
+        """Say why in the pod's conditions, then delete it."""
+        target = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "PreemptionByScheduler",
+            "message": f"{NAME}: preempting to accommodate a higher priority pod",
+            "lastTransitionTime": stamp(self.clock.now()),
+        }
+        try:
+            await self.cluster.patch(
+                PODS, victim, {"status": {"conditions": [target]}}, kind="strategic", subresource="status"
+            )
+            await self.cluster.delete(PODS, victim)
+        except NotFound:
+            pass
 
     # volumes
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubesim.controllers import filters
+from kubesim.controllers import filters, preemption
 from kubesim.controllers.amounts import requests
 from kubesim.controllers.filters import NodeInfo, Pending
 from kubesim.controllers.kinds import EVENTS, NODES, PODS
@@ -220,3 +220,36 @@ async def test_gated_pods_are_left_alone(world: World) -> None:
     assert (condition(gated, "PodScheduled") or {})["reason"] == "SchedulingGated"
     await world.client.patch(PODS, "p", {"spec": {"schedulingGates": None}}, "default")
     await world.until(PODS, lambda p: p["spec"].get("nodeName") == "node-1")
+
+
+def rated(priority: int, cpu: str, name: str = "p") -> Object:
+    body = pod(container(cpu), priority=priority)
+    body["metadata"] |= {"name": name, "uid": name}
+    return body
+
+
+def victims(body: Object, *nodes: NodeInfo) -> list[str]:
+    found = preemption.choose(Pending(body, requests(body), nodes), nodes)
+    return [v["metadata"]["name"] for v in found[1]] if found else []
+
+
+def test_as_few_and_as_unimportant_pods_as_possible_make_room() -> None:
+    crowded = node(pods=(rated(5, "1", "mid"), rated(1, "500m", "low"), rated(9, "500m", "top")))
+    assert victims(rated(10, "500m"), crowded) == ["low"]
+    assert victims(rated(10, "1"), crowded) == ["mid"]
+    assert victims(rated(6, "2"), crowded) == []
+    assert victims(rated(1, "500m"), crowded) == []
+    other = node("n2", pods=(rated(0, "2", "least"),))
+    assert victims(rated(10, "500m"), crowded, other) == ["least"]
+
+
+async def test_a_pod_of_lower_priority_makes_room(world: World) -> None:
+    for name, value in (("low", 1), ("high", 1000)):
+        await world.client.create("scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": value})
+    await world.client.create(PODS, named("a", container("6"), priorityClassName="low"))
+    await world.until(PODS, lambda p: p["status"].get("phase") == "Running", name="a")
+    await world.client.create(PODS, named("b", container("6"), priorityClassName="high"))
+    await world.until(PODS, lambda p: p["status"].get("phase") == "Running", name="b")
+    await world.gone(PODS, "a")
+    await world.settled()
+    assert ("Pod", "Preempted") in await world.reasons()
