@@ -18,10 +18,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import orjson
 
@@ -35,6 +36,9 @@ COMPACT_EVERY = 5000
 
 KEEP = 5000
 """Writes that the file keeps as history, for watchers that resume after a restart."""
+
+PARSED = 2000
+"""Parsed forms kept in this process, whatever the number of objects."""
 
 Action = Literal["ADDED", "MODIFIED", "DELETED"]
 _ACTIONS: tuple[Action, ...] = ("ADDED", "MODIFIED", "DELETED")
@@ -62,20 +66,28 @@ class Record:
     """One version of one object: encoded bytes, and the parsed form on demand. Never changes."""
 
     __slots__ = ("_object", "data", "name", "namespace", "revision")
+    _parsed: ClassVar[deque[Record]] = deque()
 
     def __init__(self, namespace: str, name: str, revision: int, data: bytes, parsed: Object | None = None) -> None:
         self.namespace = namespace
         self.name = name
         self.revision = revision
         self.data = data
-        self._object = parsed
+        self._object = None if parsed is None else self._keep(parsed)
 
     @property
     def object(self) -> Object:
         """Shared: copy before changing it."""
-        if self._object is None:
-            self._object = orjson.loads(self.data)
-        return self._object
+        found = self._object
+        return self._keep(orjson.loads(self.data)) if found is None else found
+
+    def _keep(self, parsed: Object) -> Object:
+        """The last PARSED parsed forms stay; a parsed object is five times its bytes, and most are never looked at again."""
+        self._object = parsed
+        self._parsed.append(self)
+        if len(self._parsed) > PARSED:
+            self._parsed.popleft()._object = None
+        return parsed
 
 
 @dataclass(frozen=True, slots=True)
