@@ -33,7 +33,8 @@ from kubesim.patch.managers import (
     set_managed,
     strip,
 )
-from kubesim.patch.ownership import compare, fields_of, followed, items, path_element
+from kubesim.patch.ownership import compare, fields_of, followed, items
+from kubesim.patch.typed import check
 from kubesim.resources import Object
 from kubesim.schema.model import Model
 from kubesim.schema.shape import ANY, Shape
@@ -57,6 +58,7 @@ def server_side_apply(
     configuration that cannot be applied (no manager, managedFields in it, list items without or with duplicate keys).
     """
     _check(applied, manager)
+    check(model, applied)
     base = copy.deepcopy(live) if live is not None else {}
     entries = _entries(model, live)
     me = Manager(manager, APPLY, model.resource.api_version, subresource)
@@ -202,19 +204,7 @@ def _merge_lists(shape: Shape, live: list[Any], applied: list[Any]) -> list[Any]
 
 
 def _indexed(shape: Shape, value: list[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for item in value:
-        path = path_element(shape, item)
-        if path is None:
-            keys = ", ".join(f'"{key}"' for key in shape.keys)
-            raise BadRequest(
-                f"failed to create typed patch object: {shape.path}: element 0: associative list with keys has an element that "
-                f"omits key field {keys} (and doesn't have default value)"
-            )
-        if path in found and shape.list_type == "map":
-            raise BadRequest(f"failed to create typed patch object: {shape.path}: duplicate entries for key {path[2:]}")
-        found[path] = item
-    return found
+    return dict(items(shape, value))
 
 
 def prune(shape: Shape, merged: Object, entries: Entries, last: Entry | None) -> Object:
@@ -222,20 +212,16 @@ def prune(shape: Shape, merged: Object, entries: Entries, last: Entry | None) ->
     if last is None or not last.fields:
         return merged
     stated_last = named_fields_as_members(last.fields, shape)
-    everything = named_fields_as_members(_set_of(shape, merged), shape)
+    everything = named_fields_as_members(fields_of(shape, merged), shape)
     owned: FieldSet = {}
     for entry in entries.values():
         owned = union(owned, entry.fields)
     pruned = remove(shape, merged, stated_last)
-    left = union(named_fields_as_members(_set_of(shape, pruned), shape), named_fields_as_members(owned, shape))
+    left = union(named_fields_as_members(fields_of(shape, pruned), shape), named_fields_as_members(owned, shape))
     pruned = remove(shape, merged, difference(everything, left))
-    kept = named_fields_as_members(_set_of(shape, pruned), shape)
+    kept = named_fields_as_members(fields_of(shape, pruned), shape)
     result = remove(shape, merged, intersection(difference(everything, kept), stated_last))
     return result if isinstance(result, dict) else {}
-
-
-def _set_of(shape: Shape, value: Any) -> FieldSet:
-    return fields_of(shape, value)
 
 
 def remove(shape: Shape, value: Any, fields: FieldSet) -> Any:

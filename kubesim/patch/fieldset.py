@@ -7,6 +7,7 @@ itself. The root is never a member, so `{}` at the root is the empty set.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,8 +97,6 @@ def leaves(fields: FieldSet, path: str = "") -> Iterator[str]:
 
 
 def element_text(key: str) -> str:
-    import json
-
     kind, _, text = key.partition(":")
     if kind == "f":
         return f".{text}"

@@ -125,7 +125,7 @@ def _kind(module: str, node: ast.ClassDef) -> Iterator[str]:
         each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
     }
     group, version = module.rsplit("_", 1)
-    if {"apiVersion", "kind"} <= names and group != "meta" and not node.name.endswith("List"):
+    if {"apiVersion", "kind", "metadata"} <= names and group != "meta" and not node.name.endswith("List"):
         yield f"{GROUPS[group]}/{version}/{node.name}".lstrip("/")
 
 

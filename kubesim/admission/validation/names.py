@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
+from functools import lru_cache
 
 LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 SUBDOMAIN = LABEL + r"(\." + LABEL + ")*"
@@ -23,6 +25,11 @@ def _compiled(text: str) -> re.Pattern[str]:
 
 _LABEL, _SUBDOMAIN, _LABEL_1035 = _compiled(LABEL), _compiled(SUBDOMAIN), _compiled(LABEL_1035)
 _QUALIFIED, _LABEL_VALUE, _CONFIG_KEY = _compiled(QUALIFIED), _compiled(LABEL_VALUE), _compiled(CONFIG_KEY)
+
+
+def _remembered(check: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    """The same names come again and again; what is found in one is a pure function of it (callers only read the list)."""
+    return lru_cache(maxsize=4096)(check)
 
 
 def regex_error(message: str, pattern: str, *examples: str) -> str:
@@ -92,16 +99,19 @@ PERCENT_MESSAGE = regex_error(
 ENV_MESSAGE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
 
 
+@_remembered
 def label(text: str) -> list[str]:
     found = [too_long(63)] if len(text) > 63 else []
     return found if _LABEL.fullmatch(text) else [*found, LABEL_MESSAGE]
 
 
+@_remembered
 def subdomain(text: str) -> list[str]:
     found = [too_long(253)] if len(text) > 253 else []
     return found if _SUBDOMAIN.fullmatch(text) else [*found, SUBDOMAIN_MESSAGE]
 
 
+@_remembered
 def label_1035(text: str) -> list[str]:
     found = [too_long(63)] if len(text) > 63 else []
     return found if _LABEL_1035.fullmatch(text) else [*found, LABEL_1035_MESSAGE]
@@ -123,6 +133,7 @@ def path_segment(text: str) -> list[str]:
     return [f"may not contain '{part}'" for part in ("/", "%") if part in text]
 
 
+@_remembered
 def qualified(text: str) -> list[str]:
     """A label's or annotation's key: prefix/name."""
     prefix, slash, name = text.rpartition("/")
@@ -146,11 +157,13 @@ def qualified(text: str) -> list[str]:
     return found if _QUALIFIED.fullmatch(name) else [*found, f"name part {QUALIFIED_MESSAGE}"]
 
 
+@_remembered
 def label_value(text: str) -> list[str]:
     found = [too_long(63)] if len(text) > 63 else []
     return found if _LABEL_VALUE.fullmatch(text) else [*found, LABEL_VALUE_MESSAGE]
 
 
+@_remembered
 def config_key(text: str) -> list[str]:
     found = [too_long(253)] if len(text) > 253 else []
     if not _CONFIG_KEY.fullmatch(text):
@@ -160,6 +173,7 @@ def config_key(text: str) -> list[str]:
     return [*found, "must not start with '..'"] if text.startswith("..") else found
 
 
+@_remembered
 def env_name(text: str) -> list[str]:
     return [] if text and all(" " <= char <= "~" and char != "=" for char in text) else [ENV_MESSAGE]
 
@@ -168,6 +182,7 @@ def port_number(value: int) -> list[str]:
     return [] if 1 <= value <= 65535 else ["must be between 1 and 65535, inclusive"]
 
 
+@_remembered
 def port_name(text: str) -> list[str]:
     found: list[str] = []
     if len(text) > 15:

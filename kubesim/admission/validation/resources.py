@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import lru_cache
+
 from kubesim import quantity
 from kubesim.admission.validation import names
 from kubesim.admission.validation.fields import Problems
@@ -32,8 +35,14 @@ INTEGERS = frozenset(
 )
 
 
+@lru_cache(maxsize=4096)
+def amount_of(text: str) -> Fraction:
+    """A quantity's value; the same few come again and again."""
+    return quantity.parse(text)
+
+
 def not_negative(problems: Problems, path: str, value: object) -> bool:
-    amount = quantity.parse(str(value))
+    amount = amount_of(str(value))
     if amount < 0:
         problems.invalid(path, str(value), "must be greater than or equal to 0")
     return amount >= 0
@@ -65,9 +74,9 @@ def requirements(problems: Problems, value: Object | None, path: str) -> None:
         if limit is None:
             if name.startswith("hugepages-"):
                 problems.required(f"{path}.limits", f"Limit must be set for non overcommitable resources: {name}")
-        elif _extended(name) and quantity.parse(amount) != quantity.parse(limit):
+        elif _extended(name) and amount_of(amount) != amount_of(limit):
             problems.invalid(f"{path}.requests", amount, f"must be equal to {name} limit of {limit}")
-        elif quantity.parse(amount) > quantity.parse(limit):
+        elif amount_of(amount) > amount_of(limit):
             problems.invalid(f"{path}.requests", amount, f"must be less than or equal to {name} limit of {limit}")
 
 
