@@ -26,6 +26,8 @@ _CONTENT_TYPES: Mapping[PatchKind, str] = {
     "apply": "application/apply-patch+yaml",
 }
 MANAGER = "kubeflow-lite"
+WATCH_SECONDS = 300
+"""After which the server ends a watch; silence for longer means that the connection is dead."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,11 @@ class Client:
             "watch": "true",
             "resourceVersion": resource_version,
             "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
             "labelSelector": labels,
             "fieldSelector": fields,
         }
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=330)
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=WATCH_SECONDS + 30)
         async with self._request("GET", path(resource), query=query, timeout=timeout) as response:
             while line := await response.content.readuntil(b"\n") if not response.content.at_eof() else b"":
                 event: Object = json.loads(line)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kubeflow_lite.errors import Gone, KubeflowError
 from kubeflow_lite.kube.client import Client
-from kubeflow_lite.objects import Object, name, namespace
+from kubeflow_lite.objects import Object, metadata, name, namespace
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +29,13 @@ async def events(client: Client, resource: str, *, labels: str = "") -> AsyncIte
     """Every object with these labels in all namespaces, then every change, for ever.
 
     Changes may be left out when the connection is lost, the last state never is, and a deletion neither: an object that a new list does not
-    have any more is told as DELETED in the state last seen.
+    have any more is told as DELETED, with what identified it.
     """
     known: dict[tuple[str, str], Object] = {}
     while True:
         try:
             page = await client.list(resource, labels=labels)
-            present = {_key(item): item for item in page.items}
+            present = {_key(item): _identity(item) for item in page.items}
             gone = [known[key] for key in known.keys() - present.keys()]
             known = present
             for item in gone:
@@ -49,7 +49,7 @@ async def events(client: Client, resource: str, *, labels: str = "") -> AsyncIte
                 if event.type == "DELETED":
                     known.pop(_key(event.object), None)
                 else:
-                    known[_key(event.object)] = event.object
+                    known[_key(event.object)] = _identity(event.object)
                 yield event
         except Gone:
             log.debug("%s: the watch is too old, listing again", resource)
@@ -71,6 +71,12 @@ async def follow(client: Client, resource: str, name: str, namespace: str = "") 
         except KubeflowError as error:
             log.warning("following %s %s: %s", resource, name, error)
             await asyncio.sleep(PAUSE)
+
+
+def _identity(obj: Object) -> Object:
+    """So much of an object as says whose it is; the rest would only take memory."""
+    kept = ("name", "namespace", "uid", "labels", "ownerReferences")
+    return {"metadata": {key: value for key, value in metadata(obj).items() if key in kept}}
 
 
 def _key(obj: Object) -> tuple[str, str]:

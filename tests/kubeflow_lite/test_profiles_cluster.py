@@ -11,7 +11,7 @@ import pytest
 
 from kubeflow_lite.errors import KubeflowError
 from kubeflow_lite.kube.client import Client
-from kubeflow_lite.objects import Object, annotation, labels, metadata, name
+from kubeflow_lite.objects import Object, annotation, deleting, labels, metadata, name
 from kubeflow_lite.profiles.controller import PROFILES
 from tests.kubeflow_lite.conftest import COURSE_NAMES, Cluster, account_kubeconfig, until
 from tests.kubeflow_lite.profiling import assert_as_desired, body, condition, ready
@@ -182,6 +182,34 @@ async def test_the_aws_plugin_comes_and_a_deleted_profile_is_let_go(client: Clie
     # Garbage collection may have taken the account already, or the namespace may be on its way; it must not say the role any more.
     account = await client.find("v1/serviceaccounts", "default-editor", where)
     assert account is None or annotation(account, key) is None
+
+
+async def test_a_deleted_namespace_comes_back(client: Client, tenant: Object) -> None:
+    where = tenant["status"]["namespace"]
+    old = metadata(await client.get("v1/namespaces", where))["uid"]
+    await client.delete("v1/namespaces", where)
+    await until(client, "v1/namespaces", where, holds=lambda found: found is not None and metadata(found)["uid"] != old)
+    await assert_as_desired(client, await ready(client, name(tenant)))
+
+
+async def test_a_deleted_profile_takes_everything_along(client: Client, tenant: Object) -> None:
+    where = tenant["status"]["namespace"]
+    await client.delete(PROFILES, name(tenant))
+    await until(client, "v1/namespaces", where, holds=lambda found: found is None)
+    role = f"kubeflow-profile-{name(tenant)}"
+    await until(client, "rbac.authorization.k8s.io/v1/clusterroles", role, holds=lambda found: found is None)
+    await until(client, "rbac.authorization.k8s.io/v1/clusterrolebindings", role, holds=lambda found: found is None)
+
+
+async def test_a_profile_made_again_at_once_is_ready_in_a_new_namespace(client: Client, tenant: Object) -> None:
+    where = tenant["status"]["namespace"]
+    await client.delete(PROFILES, name(tenant))
+    await until(client, PROFILES, name(tenant), holds=lambda found: found is None)
+    await client.create(PROFILES, body(name(tenant), resourceQuotaSpec=QUOTA))
+    again = await ready(client, name(tenant))
+    assert metadata(again)["uid"] != metadata(tenant)["uid"]
+    await until(client, "v1/namespaces", where, holds=lambda found: found is not None and not deleting(found))
+    await assert_as_desired(client, await ready(client, name(tenant)))
 
 
 async def test_what_the_api_server_refuses_is_told(operator: None, client: Client) -> None:
