@@ -25,7 +25,7 @@ def config_map(problems: Problems, obj: Object) -> None:
         for message in names.config_key(key):
             problems.invalid(f"binaryData[{key}]", key, message)
     if sum(map(_size, data.values())) + sum(_decoded(value) for value in binary.values()) > MAX_SIZE:
-        problems.too_long("", MAX_SIZE)
+        problems.too_long("[]", MAX_SIZE)
 
 
 def _size(text: str) -> int:
