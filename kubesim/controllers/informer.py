@@ -62,6 +62,7 @@ class Informer:
         self._objects: dict[Key, Object] = {}
         self._namespaces: dict[str, dict[Key, Object]] = {}
         self._owners: dict[str, dict[Key, Object]] = {}
+        self._orphans: dict[str, dict[Key, Object]] = {}
         self._gone: set[str] = set()
         self._handlers: list[Handler] = []
 
@@ -84,7 +85,7 @@ class Informer:
 
     def orphans(self, namespace: str) -> list[Object]:
         """Objects of a namespace that no controller owns."""
-        return [obj for obj in self._namespaces.get(namespace, {}).values() if not controller_uid(obj)]
+        return list(self._orphans.get(namespace, {}).values())
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -182,12 +183,15 @@ class Informer:
         self._namespaces.setdefault(key.namespace, {})[key] = obj
         for uid in owner_uids(obj):
             self._owners.setdefault(uid, {})[key] = obj
+        if not controller_uid(obj):
+            self._orphans.setdefault(key.namespace, {})[key] = obj
 
     def _unindex(self, key: Key) -> None:
         obj = self._objects.get(key)
         if obj is None:
             return
         _discard(self._namespaces, key.namespace, key)
+        _discard(self._orphans, key.namespace, key)
         for uid in owner_uids(obj):
             _discard(self._owners, uid, key)
 

@@ -1,6 +1,7 @@
 """A work queue of keys, as client-go's: a key is worked on by one worker at a time, and once more if it was added meanwhile.
 
-Failed keys come back after a growing delay (5 ms doubling to 5 minutes); a success forgets the failures. A delayed add never postpones an
+Failed keys come back after a growing delay (5 ms doubling to a minute; client-go goes up to 16 minutes, too long
+for somebody who has just raised a quota and watches); a success forgets the failures. A delayed add never postpones an
 earlier one.
 """
 
@@ -16,7 +17,7 @@ from kubesim.controllers.clock import Clock, Timer
 K = TypeVar("K", bound=Hashable)
 
 FIRST_DELAY = 0.005
-LONGEST_DELAY = 300.0
+LONGEST_DELAY = 60.0
 
 
 class Queue(Generic[K]):

@@ -111,7 +111,11 @@ class Cluster:
             answer = await self.client.delete(
                 resource, key.name, key.namespace, propagation=propagation, uid=uid, grace_seconds=grace_seconds
             )
-        except (NotFound, Conflict):
+        except NotFound:
+            return False
+        except Conflict:
+            if await self._is_there(resource, obj):
+                raise
             return False
         left = answer.get("metadata") or {}
         held = left.get("finalizers") or left.get("deletionGracePeriodSeconds")
@@ -120,6 +124,14 @@ class Cluster:
         elif resource in self._informers:
             self._informers[resource].forget(uid, key)
         return True
+
+    async def _is_there(self, resource: str, obj: Object) -> bool:
+        key = key_of(obj)
+        try:
+            found = await self.client.get(resource, key.name, key.namespace)
+        except NotFound:
+            return False
+        return bool(found["metadata"]["uid"] == obj["metadata"]["uid"])
 
     def _seen(self, resource: str, obj: Object) -> Object:
         informer = self._informers.get(resource)
