@@ -115,7 +115,8 @@ class Up:
     def accounts(self) -> None:
         def provide(tenant: Tenant) -> None:
             known = users.read_keys(self.world.settings, tenant.user)
-            keys = resources.provide_tenant(self.world.root, self.world.settings, tenant, known)
+            groups = tenants.groups(tenant)
+            keys = resources.provide_tenant(self.world.root, self.world.settings, tenant, groups=groups, known=known)
             users.write_keys(self.world.settings, tenant.user, keys)
 
         known = users.read_keys(self.world.settings, resources.SHARED_USER)

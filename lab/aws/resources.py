@@ -67,13 +67,28 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> dict[s
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 
 
-def provide_tenant(clients: Clients, settings: Settings, tenant: Tenant, known: Keys | None) -> Keys:
-    """Bucket, repositories, IAM user and policy of one tenant; returns the user's keys (`known` where they still exist)."""
+def provide_tenant(
+    clients: Clients, settings: Settings, tenant: Tenant, *, groups: Sequence[str], known: Keys | None
+) -> Keys:
+    """Bucket, repositories, IAM user, policy and cluster access of one tenant; returns the user's keys (`known` where they still exist)."""
     provide_bucket(clients, settings, tenant.bucket)
     for name in tenant.repositories:
         provide_repository(clients, name)
     own = policy(settings, buckets=[tenant.bucket], repositories=tenant.repositories)
-    return provide_user(clients, tenant.user, own, known)
+    keys = provide_user(clients, tenant.user, own, known)
+    provide_access(clients, settings, tenant, groups)
+    return keys
+
+
+def provide_access(clients: Clients, settings: Settings, tenant: Tenant, groups: Sequence[str]) -> None:
+    """EKS lets the IAM user sign in to the cluster as the tenant: `aws eks update-kubeconfig`, then kubectl."""
+    eks = clients("eks")
+    entry = {"clusterName": settings.eks_cluster, "principalArn": f"arn:aws:iam::{settings.account}:user/{tenant.user}"}
+    who = {"kubernetesGroups": list(groups), "username": tenant.email}
+    if _exists(eks.describe_access_entry, **entry):
+        _ask(eks.update_access_entry, **entry, **who)
+    else:
+        _ask(eks.create_access_entry, **entry, **who)
 
 
 def provide_shared(clients: Clients, settings: Settings, known: Keys | None) -> Keys:
@@ -178,7 +193,13 @@ def _exists(call: Callable[..., Any], **arguments: Any) -> bool:
     try:
         call(**arguments)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchBucket", "NoSuchEntity", "RepositoryNotFoundException"):
+        if error.response["Error"]["Code"] in (
+            "404",
+            "NoSuchBucket",
+            "NoSuchEntity",
+            "RepositoryNotFoundException",
+            "ResourceNotFoundException",
+        ):
             return False
         raise refused(error) from None
     except BotoCoreError as error:

@@ -1,0 +1,83 @@
+"""One lab for all end-to-end tests: a state folder and ports of its own, driven by `./inv` as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab of the test's own: its state folder and ports, and `./inv` in its environment."""
+
+    environ: Mapping[str, str]
+    state: Path
+
+    def inv(self, *arguments: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(ROOT / "inv"), *arguments],
+            env={**self.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        assert done.returncode == code, (
+            f"./inv {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done
+
+    def json(self, *arguments: str) -> dict[str, object]:
+        found = json.loads(self.inv(*arguments).stdout)
+        assert isinstance(found, dict)
+        return found
+
+    def student(self, number: str) -> dict[str, str]:
+        """The environment of a student's shell."""
+        lines = self.inv("env", "--user", number).stdout.splitlines()
+        pairs = (line.removeprefix("export ").split("=", 1) for line in lines)
+        return {**self.environ, **{key: shlex.split(value)[0] for key, value in pairs}}
+
+
+def free_port(low: int, high: int) -> int:
+    for port in range(low, high):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    state, home = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("LAB_", "AWS_", "KUBE"))}
+    ports = {"API": free_port(17443, 17543), "AWS": free_port(14566, 14666), "MLFLOW": free_port(31500, 31600)}
+    ports |= {
+        "SERVING": free_port(31080, 31180),
+        "DASHBOARD": free_port(31280, 31380),
+        "PIPELINES": free_port(31380, 31480),
+    }
+    environ = kept | {f"LAB_PORTS_{name}": str(port) for name, port in ports.items()}
+    lab = Lab(environ | {"LAB_STATE": str(state), "LAB_CLUSTER": "sim", "LAB_AWS": "standin", "HOME": str(home)}, state)
+    yield lab
+    lab.inv("down", "--purge")
+    left = [
+        path.relative_to(home)
+        for path in home.rglob("*")
+        if path.is_file() and path.parts[len(home.parts)] in (".kube", ".aws")
+    ]
+    assert left == [], "the lab wrote to ~/.kube or ~/.aws"
