@@ -7,6 +7,7 @@ Both speak lines of JSON on a unix socket under the state directory and go on al
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,8 +27,12 @@ class Settings(Protocol):
 
 
 def start(client: Client, settings: Settings) -> Node:
-    """The node of a cluster, not yet running: `await node.run()`, and `await node.stop(containers=...)` at the end."""
+    """The node of a cluster, not yet running: `await node.run()`, and `await node.stop(containers=...)` at the end.
+
+    KUBESIM_PRIVATE_ROOTS=0 in the environment does without mount namespaces, 1 insists on them; else they are tried.
+    """
     from kubesim.node.host import Options
     from kubesim.node.kubelet import Node
 
-    return Node(client, Options(state=settings.state.resolve(), name=f"{settings.name}-node"))
+    namespaces = {"0": False, "1": True}.get(os.environ.get("KUBESIM_PRIVATE_ROOTS", ""))
+    return Node(client, Options(state=settings.state.resolve(), name=f"{settings.name}-node", namespaces=namespaces))

@@ -165,3 +165,9 @@ async def started(folder: Path) -> AsyncIterator[Lab]:
         cluster.stop_containers = True
         await prepare(cluster)
         yield Lab(cluster, state)
+
+
+def container(pod: Object, number: int = 0) -> Object:
+    """The status of a container; empty while there is none."""
+    found = pod["status"].get("containerStatuses") or []
+    return found[number] if found else {"restartCount": 0, "state": {}}
