@@ -35,6 +35,10 @@ class Request:
         return self.query.get(name, [""])[0]
 
     @property
+    def has_body(self) -> bool:
+        return self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
+
+    @property
     def bucket(self) -> str:
         """The bucket an S3 request names in its path."""
         return self.path.lstrip("/").partition("/")[0]
@@ -67,6 +71,11 @@ async def reply(send: Send, status: int, headers: dict[str, str], body: bytes = 
         lines.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})
+
+
+def closing(request: Request) -> dict[str, str]:
+    """The header of an answer given before the request's body was read: what follows on the connection may be that body."""
+    return {"connection": "close"} if request.has_body else {}
 
 
 async def reply_json(send: Send, status: int, value: object, **headers: str) -> None:

@@ -29,7 +29,7 @@ class Dispatch:
         body = await read_body(receive, _LARGEST)
         if body is None:
             return
-        self._establish(scope, request)
+        establish(self._ministack, self._settings, scope, request)
         request_id = str(uuid.uuid4())
         found = self._ministack.detect_service(request.method, request.path, request.headers, request.query)
         if request.method != "OPTIONS" and found != service and not request.path.startswith(_CONTROL):
@@ -39,18 +39,6 @@ class Dispatch:
             return
         status, headers, content = await self._call(request, service, body, request_id)
         await self._send(send, receive, status, headers, content, head=request.method == "HEAD" and service == "s3")
-
-    def _establish(self, scope: Scope, request: Request) -> None:
-        """What ministack reads of a request from context variables."""
-        from ministack.core import iam_evaluator, responses
-
-        client = (scope.get("client") or ("127.0.0.1",))[0]
-        responses.set_request_client_ip(client)
-        responses.set_request_account_id(self._settings.account)
-        region = self._ministack.extract_region(request.headers, request.query)
-        responses.set_request_region(region if request.headers.get("authorization") else self._settings.region)
-        iam_evaluator.pin_request_origin(client, scope.get("scheme") == "https")
-        iam_evaluator.pin_signed_request(request.method, request.raw_path, request.query, scope["headers"])
 
     async def _call(self, request: Request, service: str, body: bytes, request_id: str) -> Any:
         app, headers = self._ministack, dict(request.headers)
@@ -75,3 +63,41 @@ class Dispatch:
             await self._ministack._send_streaming_response(send, receive, status, headers, content)
         else:
             await self._ministack._send_response(send, status, headers, b"" if head else content, head=head)
+
+
+def establish(ministack: Any, settings: Settings, scope: Scope, request: Request) -> str:
+    """Set what ministack reads of a request from context variables, and return its region."""
+    from ministack.core import iam_evaluator, responses
+
+    client = (scope.get("client") or ("127.0.0.1",))[0]
+    region = (
+        str(ministack.extract_region(request.headers, request.query))
+        if request.headers.get("authorization")
+        else settings.region
+    )
+    responses.set_request_client_ip(client)
+    responses.set_request_account_id(settings.account)
+    responses.set_request_region(region)
+    iam_evaluator.pin_request_origin(client, scope.get("scheme") == "https")
+    iam_evaluator.pin_signed_request(request.method, request.raw_path, request.query, scope["headers"])
+    return region
+
+
+def denied_upload(
+    ministack: Any, settings: Settings, scope: Scope, request: Request
+) -> tuple[int, dict[str, str], bytes] | None:
+    """The refusal of a PutObject or UploadPart, before its body has come; None where it is allowed."""
+    from ministack.core import iam_actions, iam_evaluator
+
+    region = establish(ministack, settings, scope, request)
+    access_key = ministack.extract_access_key_id(request.headers, request.query)
+    context = iam_actions.s3_service_context("s3:PutObject", request.query, request.path, request.headers)
+    arn = f"arn:aws:s3:::{request.path.removeprefix('/')}"
+    denied = iam_evaluator.enforce(access_key, "s3:PutObject", "s3", region, resource_arn=arn, service_context=context)
+    if not denied or isinstance(denied, iam_evaluator.AuthError):
+        return None
+    status, headers, body = iam_actions.access_denied_response(
+        "s3", "s3:PutObject", denied.principal_arn, str(uuid.uuid4()), resource_arn=arn,
+        explicit_deny=denied.decision == "Deny", resource_policy_arn=denied.resource_policy_arn, headers=request.headers,
+    )  # fmt: skip
+    return status, headers, body

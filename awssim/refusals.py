@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 from xml.sax.saxutils import escape
 
-from awssim.asgi import Request, Send, reply
+from awssim.asgi import Request, Send, closing, reply
 from awssim.errors import Refused
 
 _S3 = {
@@ -33,7 +33,7 @@ def service_of(request: Request, scope_service: str) -> str:
 async def refuse(send: Send, request: Request, service: str, refusal: Refused) -> None:
     """Answer a request that is not let in."""
     status, headers, body = render(request, service, refusal)
-    await reply(send, status, headers, b"" if request.method == "HEAD" else body)
+    await reply(send, status, headers | closing(request), b"" if request.method == "HEAD" else body)
 
 
 def render(request: Request, service: str, refusal: Refused) -> tuple[int, dict[str, str], bytes]:

@@ -40,8 +40,7 @@ class Stand:
         for name in _AT_START:
             self.module(name)
         self.registry = Registry(settings, self.module("ecr"))
-        api = Api(self.registry, self.module("ecr").handle_request)
-        self.module("ecr").handle_request = api.handle_request
+        self.module("ecr").handle_request = Api(self.registry, self.module("ecr")).handle_request
 
     def module(self, name: str) -> Any:
         """A ministack service, with its saved state, loaded on first use."""

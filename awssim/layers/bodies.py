@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from awssim import payload
-from awssim.asgi import App, Receive, Request, Scope, Send, body_of
-from awssim.blobs import Blob, Pipe, Spool
+from awssim.asgi import App, Receive, Request, Scope, Send, body_of, closing, reply
+from awssim.blobs import IN_MEMORY, Blob, Pipe, Spool
+from awssim.dispatch import denied_upload
 from awssim.errors import Refused
 from awssim.overrides.objects import joined, received
 from awssim.refusals import refuse
@@ -23,6 +24,7 @@ _LARGEST_CALL = 16 << 20
 class Bodies:
     def __init__(self, inner: App, stand: Stand) -> None:
         self._inner = inner
+        self._stand = stand
         self._staging = stand.journal.staging
         self._uploads = stand.uploads
 
@@ -32,9 +34,15 @@ class Bodies:
             await self._inner(scope, receive, send)
             return
         request: Request = scope["awssim.request"]
+        if _is_large(request) and (
+            denial := denied_upload(self._stand.ministack, self._stand.settings, scope, request)
+        ):
+            status, headers, text = denial
+            await reply(send, status, headers | closing(request), text)
+            return
         spool = Spool(self._staging, _algorithms(request))
         try:
-            content = await _received(body, spool, _limit(request))
+            content = await _received(body, spool, _LARGEST_OBJECT if _may_be_large(request) else _LARGEST_CALL)
             in_memory = b"" if isinstance(content, Blob) else content
             inner = {**scope, "headers": decoded_headers(scope, body, len(in_memory))}
             async with self._joined(request, in_memory):
@@ -93,11 +101,16 @@ def _handed_on(content: bytes | Blob) -> Iterator[None]:
         received.reset(token)
 
 
-def _limit(request: Request) -> int:
+def _may_be_large(request: Request) -> bool:
     """Only objects and parts of callers who have signed may be large; every other call is a short text."""
     parameters = {name for name in request.query if not name.lower().startswith("x-amz-")}
     is_content = request.method == "PUT" and bool(request.key) and parameters <= _CONTENT_PARAMETERS
-    return _LARGEST_OBJECT if is_content and "authorization" in request.headers else _LARGEST_CALL
+    return is_content and "authorization" in request.headers and "x-amz-copy-source" not in request.headers
+
+
+def _is_large(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return _may_be_large(request) and (not length.isdigit() or int(length) > IN_MEMORY)
 
 
 _CONTENT_PARAMETERS = {"partNumber", "uploadId", "x-id"}

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from awssim.blobs import Blob
+from awssim.blobs import Blob, new_name
 from awssim.files import private_directory, write_atomically
 from awssim.journal import Journal, stage
 from awssim.overrides.replace import replace
@@ -19,6 +19,7 @@ from awssim.overrides.replace import replace
 log = logging.getLogger("awssim.objects")
 received: ContextVar[Blob | None] = ContextVar("awssim_received", default=None)
 joined: ContextVar[Blob | None] = ContextVar("awssim_joined", default=None)
+_failures: ContextVar[list[OSError] | None] = ContextVar("awssim_failures", default=None)
 
 
 def apply(journal: Journal) -> None:
@@ -64,12 +65,17 @@ def _hashes(s3: Any) -> None:
 
 def _files(s3: Any, journal: Journal) -> None:
     def atomic_write(path: str, data: Any, *, text: bool = False) -> None:
-        if isinstance(data, Blob):
-            staged = journal.staging / f"w-{Path(path).name[:80]}-{id(data):x}"
-            stage(staged, data)
-            staged.rename(path)
-        else:
-            write_atomically(Path(path), data.encode() if isinstance(data, str) else data)
+        try:
+            if isinstance(data, Blob):
+                staged = new_name(journal.staging)
+                stage(staged, data)
+                staged.rename(path)
+            else:
+                write_atomically(Path(path), data.encode() if isinstance(data, str) else data)
+        except OSError as error:
+            if (failures := _failures.get()) is not None:
+                failures.append(error)  # some callers only log it; `guarded` does not forget
+            raise
 
     def file_of(path: str | None) -> Blob | bytes | None:
         if path is None or not Path(path).is_file():
@@ -133,6 +139,7 @@ def _writes(s3: Any) -> None:
 
     replace(s3, "_put_object", make_put)
     replace(s3, "_copy_object", lambda original: guarded(s3, original))
+    replace(s3, "_delete_object", lambda original: guarded(s3, original))
     replace(s3, "_record_object_version", make_record)
 
 
@@ -143,8 +150,13 @@ def guarded(s3: Any, operation: Any) -> Any:
     def run(bucket: str, key: str, *arguments: Any, **keywords: Any) -> Any:
         objects = (s3._buckets.get(bucket) or {}).get("objects", {})
         before, versions = objects.get(key), list(s3._object_versions.get((bucket, key)) or [])
+        failures: list[OSError] = []
+        token = _failures.set(failures)
         try:
-            return operation(bucket, key, *arguments, **keywords)
+            answer = operation(bucket, key, *arguments, **keywords)
+            if failures:
+                raise failures[0]
+            return answer
         except OSError as error:
             log.error("could not store %s/%s: %s", bucket, key, error)
             objects.pop(key, None)
@@ -153,5 +165,7 @@ def guarded(s3: Any, operation: Any) -> Any:
             if versions or s3._object_versions.get((bucket, key)):
                 s3._object_versions[(bucket, key)] = versions
             return s3._error("ServiceUnavailable", f"The object could not be stored: {error.strerror or error}", 503)
+        finally:
+            _failures.reset(token)
 
     return run

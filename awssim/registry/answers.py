@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from awssim.asgi import Send, reply
+from awssim.asgi import Request, Send, closing, reply
 from awssim.registry.registry import EcrError
 
 API_VERSION = {"docker-distribution-api-version": "registry/2.0"}
@@ -37,7 +37,7 @@ async def answer(send: Send, status: int, headers: Mapping[str, str] | None = No
     await reply(send, status, {**API_VERSION, **(headers or {})}, body)
 
 
-async def refuse(send: Send, error: OciError, *, head: bool = False) -> None:
+async def refuse(send: Send, error: OciError, request: Request) -> None:
     body = json.dumps({"errors": [{"code": error.code, "message": error.message}]}).encode() + b"\n"
     headers = {"content-type": "application/json; charset=utf-8", "content-length": str(len(body)), **error.headers}
-    await answer(send, error.status, headers, b"" if head else body)
+    await answer(send, error.status, headers | closing(request), b"" if request.method == "HEAD" else body)

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from awssim.registry import names
-from awssim.registry.images import Images, check_lifecycle
+from awssim.registry.images import Images, check_lifecycle, page
 from awssim.registry.layers import Layers
 from awssim.registry.registry import EcrError, Registry
 
@@ -13,9 +13,10 @@ from awssim.registry.registry import EcrError, Registry
 class Api:
     """Stands in the place of ``ministack.services.ecr.handle_request``."""
 
-    def __init__(self, registry: Registry, original: Any) -> None:
+    def __init__(self, registry: Registry, ecr: Any) -> None:
         self._registry = registry
-        self._original = original
+        self._ecr = ecr
+        self._original = ecr.handle_request
         self._operations = {**Images(registry).operations, **Layers(registry).operations}
 
     async def handle_request(self, method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
@@ -37,7 +38,16 @@ class Api:
         answer = await self._original(method, path, headers, body, query)
         if answer[0] == 200:
             await self._afterwards(operation, call, get_region())
+        if answer[0] == 200 and operation == "DescribeRepositories" and not call.get("repositoryNames"):
+            return json_response(page(call, "repositories", self._repositories(get_region()), 100))
         return answer
+
+    def _repositories(self, region: str) -> list[Any]:
+        """All repositories by name; ministack gives the first page only, in the order they were made."""
+        found = [
+            (name, record) for (_, place, name), record in self._ecr._repositories._data.items() if place == region
+        ]
+        return [self._ecr._repo_shape(record) for _, record in sorted(found)]
 
     def _check(self, operation: str, call: dict[str, Any], region: str) -> None:
         """What ministack does not refuse."""
@@ -49,6 +59,8 @@ class Api:
             )
         if operation == "PutLifecyclePolicy":
             check_lifecycle(str(call.get("lifecyclePolicyText", "")))
+        if operation == "SetRepositoryPolicy":
+            _check_policy(str(call.get("policyText", "")))
         if operation == "DeleteRepository" and not call.get("force"):
             self._registry.repository(str(name), region)
             if self._registry.store.images(self._registry.key(str(name), region)):
@@ -74,3 +86,31 @@ class Api:
         return {
             "authorizationData": [{"authorizationToken": authorization, "expiresAt": expires, "proxyEndpoint": proxy}]
         }
+
+
+def _check_policy(text: str) -> None:
+    """A repository policy is JSON with statements that name principals and ECR's actions."""
+    try:
+        policy = json.loads(text)
+    except ValueError:
+        policy = None
+    statements = policy.get("Statement") if isinstance(policy, dict) else None
+    statements = [statements] if isinstance(statements, dict) else statements
+    if not isinstance(statements, list) or not statements or not all(map(_is_statement, statements)):
+        raise EcrError(
+            "InvalidParameterException",
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'",
+        )
+
+
+def _is_statement(value: Any) -> bool:
+    if (
+        not isinstance(value, dict)
+        or value.get("Effect") not in ("Allow", "Deny")
+        or "Principal" not in value
+        or "Resource" in value
+    ):
+        return False
+    actions = value.get("Action", [])
+    actions = [actions] if isinstance(actions, str) else actions
+    return bool(actions) and all(str(action) == "*" or str(action).startswith("ecr:") for action in actions)

@@ -74,15 +74,14 @@ class Protocol:
         try:
             await self._answer(request, receive, send)
         except OciError as error:
-            await refuse(send, error, head=request.method == "HEAD")
+            await refuse(send, error, request)
         except EcrError as error:
-            await refuse(send, OciError.of(error), head=request.method == "HEAD")
+            await refuse(send, OciError.of(error), request)
         except Disconnected:
             return
         except OSError as error:
-            await refuse(
-                send, OciError(503, "UNAVAILABLE", f"the registry cannot store or read content: {error.strerror}")
-            )
+            message = f"the registry cannot store or read content: {error.strerror}"
+            await refuse(send, OciError(503, "UNAVAILABLE", message), request)
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:
         access_key_id = self._authenticated(request)

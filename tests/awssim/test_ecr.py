@@ -234,3 +234,25 @@ def test_a_lifecycle_policy_is_previewed_and_applied(stand: Running, client: Cli
     assert len(ecr.list_images(repositoryName="expire")["imageIds"]) == 4
     ecr.put_lifecycle_policy(repositoryName="expire", lifecyclePolicyText=text)
     assert [item["imageTag"] for item in ecr.list_images(repositoryName="expire")["imageIds"]] == ["v2", "v3"]
+
+
+def test_repositories_come_in_pages(stand: Running, client: Client) -> None:
+    ecr, _ = pushed(stand, client, "paged-b")
+    pushed(stand, client, "paged-a")
+    pages = [
+        page["repositories"]
+        for page in ecr.get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 1})
+    ]
+    names = [item["repositoryName"] for page in pages for item in page]
+    assert all(len(page) == 1 for page in pages)
+    assert names == sorted(names)
+    assert {"paged-a", "paged-b"} <= set(names)
+
+
+@pytest.mark.parametrize("text", ["x", "{}", '{"Statement": [{"Effect": "Allow", "Action": "ecr:*"}]}'])
+def test_a_malformed_repository_policy_is_refused(stand: Running, client: Client, text: str) -> None:
+    ecr = stand.client("ecr")
+    if not ecr.describe_repositories()["repositories"]:
+        pushed(stand, client, "with-policy")
+    name = ecr.describe_repositories()["repositories"][0]["repositoryName"]
+    assert refused(ecr.set_repository_policy, repositoryName=name, policyText=text) == "InvalidParameterException"

@@ -2,19 +2,24 @@
 
 import base64
 import hashlib
+import http.client
 import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from awssim.blobs import new_hash
 from awssim.journal import Journal
-from tests.awssim.running import REGION, Running, running
+from tests.awssim.running import REGION, Running, running, tenant, tenant_policy
 
 BIG = hashlib.sha256(b"big").digest() * (20 << 15)  # 20 MB
 
@@ -229,3 +234,51 @@ def test_what_the_journal_had_committed_is_carried_out(tmp_path: Path) -> None:
     assert target.read_bytes() == b"new"
     assert json.loads(target.with_name("key.meta.json").read_text()) == {"etag": "new"}
     assert not list(journal.staging.iterdir())
+
+
+def test_an_upload_that_is_not_allowed_ends_before_its_body(stand: Running) -> None:
+    """A gigabyte is announced and not one byte of it sent: the refusal comes at once."""
+    bucket_of(stand, "not-yours")
+    keys = tenant(stand, "uploader", tenant_policy("88"))
+    request = AWSRequest(
+        method="PUT", url=f"{stand.endpoint}/not-yours/k", headers={"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    )
+    SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "s3", REGION).add_auth(request)
+    connection = http.client.HTTPConnection(stand.endpoint.removeprefix("http://"), timeout=10)
+    connection.putrequest("PUT", "/not-yours/k")
+    for name, value in request.headers.items():
+        connection.putheader(name, value)
+    connection.putheader("Content-Length", str(1 << 30))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, b"s3:PutObject on resource" in answer.read()) == (403, True)
+    connection.close()
+
+
+def test_the_browser_is_answered_by_the_buckets_cors_rules(stand: Running) -> None:
+    s3 = bucket_of(stand, "cors-bucket")
+    s3.put_object(Bucket="cors-bucket", Key="k", Body=b"1")
+    rule = {
+        "AllowedOrigins": ["https://lab.example"],
+        "AllowedMethods": ["GET"],
+        "AllowedHeaders": ["*"],
+        "MaxAgeSeconds": 60,
+    }
+    s3.put_bucket_cors(Bucket="cors-bucket", CORSConfiguration={"CORSRules": [rule]})
+
+    def preflight(origin: str) -> tuple[int, str | None]:
+        headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+        request = urllib.request.Request(f"{stand.endpoint}/cors-bucket/k", method="OPTIONS", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status, answer.headers["Access-Control-Allow-Origin"]
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers["Access-Control-Allow-Origin"]
+
+    assert preflight("https://lab.example") == (200, "https://lab.example")
+    assert preflight("https://evil.example") == (403, None)
+    address = s3.generate_presigned_url("get_object", Params={"Bucket": "cors-bucket", "Key": "k"})
+    with urllib.request.urlopen(
+        urllib.request.Request(address, headers={"Origin": "https://lab.example"}), timeout=5
+    ) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://lab.example"

@@ -291,3 +291,13 @@ def test_a_forwarded_address_or_scheme_is_not_believed(stand: Running) -> None:
             stand, "/?Action=ListUsers&Version=2010-05-08", {**dict(request.headers.items()), **spoofed}
         )
         assert (status, "AccessDenied" in text) == (403, True)
+
+
+def test_a_connection_is_good_after_a_refused_body(stand: Running) -> None:
+    """A client that waits for 100 Continue does not send the body of a refused request: the next one must not be taken for it."""
+    stand.client("s3").create_bucket(Bucket="refused-bodies", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3 = stand.client("s3", Keys(access_key_id="AKIAFOREIGNFOREIGN00", secret_access_key="x"))
+    for size in (1, 400_000):
+        for _ in range(3):
+            with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+                s3.put_object(Bucket="refused-bodies", Key="k", Body=b"x" * size)
