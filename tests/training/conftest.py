@@ -1,3 +1,11 @@
+import warnings
+
 from tests.images.stack import stack
 
-__all__ = ["stack"]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of itself while it is imported
+    import mlflow.onnx
+    import mlflow.pyfunc
+    import mlflow.sklearn
+
+__all__ = ["mlflow", "stack"]

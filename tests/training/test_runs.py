@@ -1,0 +1,279 @@
+"""Whole trainings against a real MLflow server, PostgreSQL and S3: what is recorded, and how a run ends when something fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import mlflow
+import mlflow.pyfunc
+import mlflow.sklearn
+import numpy as np
+import pytest
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.tracking import MlflowClient
+
+from tests.images.stack import ROOT, Stack, s3
+from training import program, registry
+from training.arguments import Request, parse
+from training.errors import BadData, FormsDiffer, Stopped, Unavailable
+from training.program import Result
+from training.record import patience
+
+# Warnings of MLflow and pandas about themselves, which the program silences too; the first test waits for the stack.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
+
+FAST = ["--n-estimators", "10", "--folds", "2"]
+
+
+@pytest.fixture
+def client(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """MLflow's client in this process, with S3's keys beside it."""
+    quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": "2", "MPLBACKEND": "Agg"}
+    for name, value in (stack.env | patience({}) | quick).items():
+        monkeypatch.setenv(name, value)
+    return MlflowClient(stack.tracking_uri)
+
+
+@pytest.fixture
+def model() -> str:
+    """A registered model of the test's own."""
+    return f"iris-{uuid4().hex[:8]}"
+
+
+def request_for(model: str, *arguments: str, job: str = "") -> Request:
+    return parse([*FAST, "--model-name", model, "--experiment", model, *arguments], job=job)
+
+
+def only_run(client: MlflowClient, experiment: str) -> Run:
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    (run,) = client.search_runs([found.experiment_id])
+    return run
+
+
+def versions(client: MlflowClient, model: str) -> list[ModelVersion]:
+    return list(client.search_model_versions(f"name = '{model}'"))
+
+
+def test_a_training_leaves_everything_a_reader_needs(stack: Stack, client: MlflowClient, model: str) -> None:
+    result = program.run(request_for(model, "--max-depth", "20", "--run-name", "experiment-001"), client)
+    run = client.get_run(result.run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "experiment-001")
+    assert run.data.params["n_estimators"] == "10"
+    assert run.data.params["max_depth"] == "20"
+    assert run.inputs is not None
+    assert run.data.params["data_digest"] == run.inputs.dataset_inputs[0].dataset.digest == result.data_digest
+    assert run.data.metrics["accuracy"] == result.accuracy
+    assert {"f1", "cv_accuracy_mean", "cv_accuracy_std", "log_loss", "forms_points"} <= set(run.data.metrics)
+    assert run.data.metrics["forms_largest_difference"] < 1e-6
+    assert run.data.tags["version.scikit-learn"]
+    assert [file.path for file in client.list_artifacts(result.run_id)] == ["confusion_matrix.png"]
+    key = result.artifact_uri.removeprefix("s3://mlops-training-shared/") + "/confusion_matrix.png"
+    picture = s3(stack.env).get_object(Bucket="mlops-training-shared", Key=key)["Body"].read()
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_the_registered_model_loads_in_every_form_and_none_is_pickle(client: MlflowClient, model: str) -> None:
+    result = program.run(request_for(model), client)
+    (version,) = versions(client, model)
+    assert (version.version, version.status, version.run_id) == (result.version, "READY", result.run_id)
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model}@champion"))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "MLmodel", "conda.yaml", "input_example.json", "model.onnx", "model.skops", "python_env.yaml",
+        "requirements.txt", "serving.json", "serving_input_example.json",
+    ]  # fmt: skip
+    description = mlflow.models.Model.load(str(folder))
+    assert set(description.flavors) == {"sklearn", "onnx", "python_function"}
+    assert description.signature.inputs.input_names() == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+    row = mlflow.models.Model.load_input_example(description, str(folder))
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    assert mlflow.pyfunc.load_model(str(folder)).predict(row).shape == (3,)
+    forest = mlflow.sklearn.load_model(str(folder))
+    runtime = mlflow.onnx.load_model(str(folder))
+    assert forest.n_estimators == 10
+    assert [node.op_type for node in runtime.graph.node][2] == "TreeEnsemble"
+
+
+def test_the_same_request_gives_the_same_model(client: MlflowClient, model: str) -> None:
+    first, second = (program.run(request_for(model, "--workers", workers), client) for workers in ("1", "2"))
+    assert first.model_digest == second.model_digest
+    assert first.run_id != second.run_id
+
+
+def test_champion_moves_only_to_what_is_not_worse(client: MlflowClient, model: str) -> None:
+    good = program.run(request_for(model), client)
+    assert (good.champion, good.champion_before) == (True, "")
+    worse = program.run(request_for(model, "--n-estimators", "1", "--max-depth", "1"), client)
+    assert worse.accuracy < good.accuracy
+    assert (worse.champion, worse.champion_before) == (False, good.version)
+    equal = program.run(request_for(model), client)
+    assert (equal.champion, equal.champion_before) == (True, good.version)
+    assert client.get_model_version_by_alias(model, "champion").version == equal.version
+
+
+def test_a_deleted_champion_is_followed_by_the_next(client: MlflowClient, model: str) -> None:
+    first = program.run(request_for(model), client)
+    client.delete_model_version(model, first.version)
+    worse = program.run(request_for(model, "--n-estimators", "1", "--max-depth", "1"), client)
+    assert worse.champion
+
+
+def test_of_two_promotions_at_once_the_better_stays(client: MlflowClient, model: str) -> None:
+    """Both saw no champion; the worse one sets the alias last."""
+    program.run(request_for(model), client)
+    client.delete_registered_model_alias(model, "champion")
+    (good,) = versions(client, model)
+    tags = {registry.SCORE: "0.1", registry.PROMOTED: "false"}
+    source, run_id, model_id = str(good.source), str(good.run_id), str(good.model_id)
+    late = registry.register(client, model, source=source, run_id=run_id, model_id=model_id, tags=tags)
+    promotion = registry.promote(client, late, 0.1)
+    assert not promotion.moved
+    assert client.get_model_version_by_alias(model, "champion").version == good.version
+
+
+def test_forms_that_differ_fail_the_run_and_register_nothing(
+    client: MlflowClient, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.equality.TOLERANCE", -1.0)
+    with pytest.raises(FormsDiffer):
+        program.run(request_for(model), client)
+    run = only_run(client, model)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["failure"].startswith("the ONNX form and scikit-learn differ by up to")
+    assert versions(client, model) == []
+
+
+def test_bad_data_starts_no_run(client: MlflowClient, model: str, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n1,x\n")
+    with pytest.raises(BadData):
+        program.run(request_for(model, "--data", str(table)), client)
+    assert client.get_experiment_by_name(model) is None
+
+
+def test_a_table_of_ones_own_is_trained_on_with_its_names(client: MlflowClient, model: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = [f"{x:.3f},{y:.3f},{'big' if x + y > 0 else 'small'}" for x, y in random.normal(size=(60, 2))]
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["width,height,size", *rows]))
+    program.run(request_for(model, "--data", str(table)), client)
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model}@champion"))
+    made = json.loads((folder / "serving.json").read_text())
+    assert ([feature["name"] for feature in made["features"]], made["classes"]) == (
+        ["width", "height"],
+        ["big", "small"],
+    )
+
+
+def test_s3_that_does_not_answer_fails_the_run_and_registers_nothing(
+    client: MlflowClient, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(Unavailable, match="S3 does not take"):
+        program.run(request_for(model), client)
+    run = only_run(client, model)
+    assert run.info.status == "FAILED"
+    assert "S3 does not take" in run.data.tags["failure"]
+    assert versions(client, model) == []
+    (logged,) = client.search_logged_models([run.info.experiment_id])
+    assert logged.status == "FAILED"
+
+
+def test_keys_that_may_not_write_are_named(client: MlflowClient, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(Unavailable, match="SignatureDoesNotMatch"):
+        program.run(request_for(model), client)
+    assert only_run(client, model).info.status == "FAILED"
+
+
+def test_mlflow_that_does_not_answer_is_one_sentence(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(Unavailable, match="MLflow does not start a run"):
+        program.run(request_for(model), MlflowClient("http://127.0.0.1:9"))
+
+
+@pytest.fixture
+def command(stack: Stack) -> Iterator[list[subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for child in started:
+        child.kill()
+        child.communicate()
+
+
+def start(started: list[subprocess.Popen[str]], stack: Stack, *arguments: str, job: str = "") -> subprocess.Popen[str]:
+    """The command itself, as the container runs it."""
+    env = {**os.environ, **stack.env, "MPLBACKEND": "Agg"} | ({"JOB_NAME": job} if job else {})
+    argv = [sys.executable, "-m", "training", *arguments]
+    pipe = subprocess.PIPE
+    started.append(subprocess.Popen(argv, env=env, cwd=ROOT, stdout=pipe, stderr=pipe, text=True))
+    return started[-1]
+
+
+def running(client: MlflowClient, experiment: str) -> Run:
+    """Wait until the run has begun."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = client.get_experiment_by_name(experiment)
+        if found and (runs := client.search_runs([found.experiment_id])) and "n_estimators" in runs[0].data.params:
+            return runs[0]
+        time.sleep(0.05)
+    pytest.fail("no run began")
+
+
+SLOW = ["--n-estimators", "5000", "--folds", "20", "--workers", "1"]
+
+
+def test_sigterm_ends_the_run_as_killed(
+    stack: Stack, client: MlflowClient, model: str, command: list[subprocess.Popen[str]]
+) -> None:
+    child = start(command, stack, *SLOW, "--model-name", model, "--experiment", model)
+    run = running(client, model)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(20) == Stopped.exit_code
+    ended = client.get_run(run.info.run_id)
+    assert ended.info.status == "KILLED"
+    assert ended.data.tags["failure"] == "stopped by SIGTERM: the Job or its pod was deleted"
+    assert versions(client, model) == []
+
+
+def test_after_kill_9_the_next_attempt_ends_the_first_run(
+    stack: Stack, client: MlflowClient, model: str, command: list[subprocess.Popen[str]]
+) -> None:
+    names = ["--model-name", model, "--experiment", model]
+    child = start(command, stack, *SLOW, *names, job="iris-training-abcde")
+    run = running(client, model)
+    child.kill()
+    child.wait()
+    result = program.run(request_for(model, job="iris-training-abcde"), client)
+    first = client.get_run(run.info.run_id)
+    assert first.info.status == "FAILED"
+    assert "another attempt of the Job followed" in first.data.tags["failure"]
+    assert client.get_run(result.run_id).info.status == "FINISHED"
+
+
+def test_the_command_ends_with_its_result_as_the_last_line(
+    stack: Stack, model: str, command: list[subprocess.Popen[str]]
+) -> None:
+    child = start(command, stack, *FAST, "--model-name", model, "--experiment", model)
+    output, errors = child.communicate(timeout=100)
+    assert child.returncode == 0, errors
+    last = output.splitlines()[-1]
+    assert last.startswith(program.RESULT)
+    assert Result(**json.loads(last.removeprefix(program.RESULT))).version == "1"
+
+
+def test_the_command_needs_mlflow(command: list[subprocess.Popen[str]], stack: Stack) -> None:
+    child = start(command, Stack(stack.folder, "", 0, 0, {"MLFLOW_TRACKING_URI": ""}))
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 2
+    assert errors == "training: MLFLOW_TRACKING_URI is not set: where is MLflow?\n"
