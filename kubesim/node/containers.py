@@ -101,7 +101,7 @@ async def prepare(host: Host, pod: Object, container: Container, image: Image, p
     """Everything the shim needs, with the container's folder made. Raises Waiting, volumes.VolumeError."""
     spec, id = container.spec, secrets.token_hex(32)
     folder = host.folder / "containers" / id
-    user, group, groups = _user(pod, spec, image)
+    user, group, groups = _user(pod, spec, image, private=host.private)
     try:
         env = await _environment(host, pod, spec, image, place)
     except ConfigError as error:
@@ -197,15 +197,16 @@ async def _environment(host: Host, pod: Object, spec: Object, image: Image, plac
     return env
 
 
-def _user(pod: Object, spec: Object, image: Image) -> tuple[int | None, int | None, list[int]]:
-    """User, group and more groups. Only root can be someone else: an ordinary user's containers all run as that user."""
+def _user(pod: Object, spec: Object, image: Image, *, private: bool) -> tuple[int | None, int | None, list[int]]:
+    """User, group and more groups. Only root can be someone else, and only in a private root, where no parent folder stands in the way: an
+    ordinary user's containers all run as that user, and root's run as root where nothing can be mounted."""
     context = {**(pod["spec"].get("securityContext") or {}), **(spec.get("securityContext") or {})}
     name, _, group_name = image.user.partition(":")
     wanted = context.get("runAsUser")
     user = int(wanted) if wanted is not None else _number(name)
     if context.get("runAsNonRoot") and user == 0 and os.getuid() == 0:
         raise Waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root")
-    if os.getuid() != 0:
+    if os.getuid() != 0 or not private:
         return None, None, []
     group = context.get("runAsGroup")
     groups = [

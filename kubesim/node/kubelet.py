@@ -25,7 +25,7 @@ from kubesim.node.host import Host, Options, capacity
 from kubesim.node.images import ImageStore
 from kubesim.node.pods import PodWorker
 from kubesim.node.probes import Prober
-from kubesim.node.runtime import Exit, Found, Runtime, shim_key
+from kubesim.node.runtime import Exit, Found, Runtime, end_all, shim_key
 from kubesim.node.services import Services
 from kubesim.node.status import Container
 from kubesim.node.usage import Meter
@@ -89,8 +89,6 @@ class Node:
         await self.network.close()
         await self.runtime.stop()
         if containers:
-            from kubesim.node.runtime import end_all
-
             await end_all(self.options.state)
 
     async def warm(self, image: str) -> None:

@@ -335,7 +335,9 @@ async def test_the_node_object_and_its_lease(lab: Lab) -> None:
     assert leases[0]["spec"]["holderIdentity"] == "kubesim-node"
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become someone else")
+@pytest.mark.skipif(
+    os.getuid() != 0 or not mounts.available(), reason="only root can become someone else, in a private root"
+)
 async def test_the_images_user_where_the_lab_runs_as_root(lab: Lab) -> None:
     text = await lab.run(
         "user",
