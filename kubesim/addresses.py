@@ -1,7 +1,7 @@
 """The address of the `kubernetes` Service: chosen once per cluster, so that several clusters on one machine do not meet on it.
 
-Every Service address is a real one on the loopback interface that all clusters of a machine share. Other Services' addresses are drawn at random from a
-/16 and seldom meet; this one would always be the first, and a pod would find another cluster's API behind it.
+Every Service address is a real one on the loopback interface, which all clusters of a machine share. Other Services' addresses are drawn at
+random from a /16 and seldom meet; this one would always be the first, and a pod would find another cluster's API behind it.
 """
 
 from __future__ import annotations
