@@ -85,7 +85,7 @@ class Record:
         """The last PARSED parsed forms stay; a parsed object is five times its bytes, and most are never looked at again."""
         self._object = parsed
         self._parsed.append(self)
-        if len(self._parsed) > PARSED:
+        while len(self._parsed) > PARSED:
             self._parsed.popleft()._object = None
         return parsed
 

@@ -35,13 +35,15 @@ class Front:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None, handler_cancellation=True))
+        self._runner = web.ServerRunner(
+            web.Server(self._handle, access_log=None, handler_cancellation=True), shutdown_timeout=0.2
+        )
         self.port = 0
 
     async def start(self, address: str, port: int, context: ssl.SSLContext | None) -> int:
         """Listens and returns the port, which is chosen by the kernel where `port` is 0."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, address, port, ssl_context=context, shutdown_timeout=0.2, backlog=512)
+        site = web.TCPSite(self._runner, address, port, ssl_context=context, backlog=512)
         await site.start()
         assert site._server is not None
         self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]

@@ -24,8 +24,6 @@ def allocate(store: Store, obj: Object, old: Object | None) -> None:
     """Completes the spec in place; raises Invalid for an address or port that cannot be had."""
     spec = obj["spec"]
     others = [record.object for record in store.list(STORAGE) if _key(record.object) != _key(obj)]
-    if old is not None:
-        _keep(spec, old["spec"])
     if spec.get("type") == "ExternalName":
         for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             spec.pop(key, None)
@@ -43,8 +41,8 @@ def _key(obj: Object) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
-def _keep(spec: Object, old: Object) -> None:
-    """What an update leaves out and the Service has already, it keeps."""
+def keep(spec: Object, old: Object) -> None:
+    """What an update leaves out and the Service has already, it keeps; before validation, which lets no address change."""
     if spec.get("type") != "ExternalName" and old.get("type") != "ExternalName" and not spec.get("clusterIP"):
         for key in ("clusterIP", "clusterIPs"):
             if key in old:

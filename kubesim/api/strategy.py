@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kubesim.admission.amounts import container_amounts
+from kubesim.api import services
 from kubesim.api.request import Options
 from kubesim.errors import ApiError, BadRequest, Cause, Invalid
 from kubesim.resources import Object, Resource
@@ -254,6 +255,8 @@ def prepare_update(resource: Resource, obj: Object, before: Object, subresource:
         return _only(STATUS_PARTS[subresource], obj, before, custom=resource.custom)
     if resource.has("status") and subresource != "binding":
         _take(obj, before, "status")
+    if resource.key == "v1/services" and isinstance(obj.get("spec"), dict):
+        services.keep(obj["spec"], before["spec"])
     if resource.key == "v1/namespaces":
         obj.setdefault("spec", {})["finalizers"] = list((before.get("spec") or {}).get("finalizers") or ())
     return obj

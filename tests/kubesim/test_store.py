@@ -1,0 +1,120 @@
+"""The log: one revision, indexes, history, and what survives."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubesim import store as stores
+from kubesim.store import Compacted, Exists, Record, Store
+
+
+def obj(name: str, namespace: str = "a", **more: Any) -> dict[str, Any]:
+    return {"kind": "K", "apiVersion": "v1", "metadata": {"name": name, "namespace": namespace}, **more}
+
+
+def test_one_revision_over_all_kinds() -> None:
+    store = Store()
+    assert [store.create(kind, obj("x")).revision for kind in ("ks", "ls", "ms")] == [1, 2, 3]
+    assert store.get("ls", "a", "x").object["metadata"]["resourceVersion"] == "2"  # type: ignore[union-attr]
+    assert (store.changed("ks"), store.changed("none")) == (1, 0)
+
+
+def test_a_name_is_taken_once() -> None:
+    store = Store()
+    store.create("ks", obj("x"))
+    with pytest.raises(Exists):
+        store.create("ks", obj("x"))
+    assert store.revision == 1
+
+
+def test_lists_are_in_order_and_pages_follow_each_other() -> None:
+    store = Store()
+    for namespace, name in [("b", "z"), ("a", "y"), ("b", "a"), ("a", "x")]:
+        store.create("ks", obj(name, namespace))
+    assert [record.name for record in store.list("ks")] == ["x", "y", "a", "z"]
+    assert [record.name for record in store.list("ks", "b")] == ["a", "z"]
+    first = store.page("ks", "", limit=3, after=None)
+    assert ([record.name for record in first.records], first.following, first.remaining) == (
+        ["x", "y", "a"],
+        ("b", "a"),
+        1,
+    )
+    rest = store.page("ks", "", limit=3, after=first.following)
+    assert ([record.name for record in rest.records], rest.following) == (["z"], None)
+
+
+def test_changes_tell_before_and_after() -> None:
+    store = Store()
+    old = store.create("ks", obj("x", n=1))
+    new = store.update("ks", obj("x", n=2), old)
+    store.delete("ks", new)
+    changes = store.changes("ks", 0)
+    assert [(change.action, change.revision) for change in changes] == [("ADDED", 1), ("MODIFIED", 2), ("DELETED", 3)]
+    assert changes[1].previous is old
+    assert changes[2].record.object["n"] == 2
+    assert changes[2].record.object["metadata"]["resourceVersion"] == "3"
+    assert store.changes("ks", 3) == ()
+
+
+async def test_a_waiter_taken_before_the_scan_misses_nothing() -> None:
+    store = Store()
+    wake = store.waiter("ks")
+    assert store.changes("ks", 0) == ()
+    store.create("ks", obj("x"))
+    await asyncio.wait_for(wake, 1)
+    assert len(store.changes("ks", 0)) == 1
+
+
+def test_history_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "HISTORY", 8)
+    store = Store()
+    for n in range(30):
+        store.create("ks", obj(f"x{n}"))
+    with pytest.raises(Compacted):
+        store.changes("ks", 3)
+    assert [change.revision for change in store.changes("ks", 28)] == [29, 30]
+
+
+def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    old = store.create("ks", obj("x", n=1))
+    store.update("ks", obj("x", n=2), old)
+    store.delete("ks", store.create("ks", obj("gone")))
+    store.close()
+    again = Store(tmp_path / "s.db")
+    assert again.revision == 4
+    assert [record.object["n"] for record in again.list("ks")] == [2]
+    assert [change.action for change in again.changes("ks", 1)] == ["MODIFIED", "ADDED", "DELETED"]
+    assert again.create("ks", obj("y")).revision == 5
+
+
+def test_compaction_keeps_the_state_and_forgets_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "KEEP", 3)
+    store = Store(tmp_path / "s.db")
+    record = store.create("ks", obj("x", n=0))
+    for n in range(1, 10):
+        record = store.update("ks", obj("x", n=n), record)
+    other = store.create("ls", obj("kept"))
+    store.delete("ls", store.create("ls", obj("gone")))
+    store.compact()
+    store.close()
+    again = Store(tmp_path / "s.db")
+    assert again.revision == 13
+    assert [record.object["n"] for record in again.list("ks")] == [9]
+    assert [record.data for record in again.list("ls")] == [other.data]
+    with pytest.raises(Compacted):
+        again.changes("ks", 5)
+    assert [change.action for change in again.changes("ls", 11)] == ["ADDED", "DELETED"]
+
+
+def test_only_the_last_parsed_forms_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "PARSED", 2)
+    records = [Record("a", str(n), n, b'{"n":%d}' % n) for n in range(3)]
+    first = records[0].object
+    assert [record.object["n"] for record in records] == [0, 1, 2]
+    assert records[0].object == first
+    assert records[0].object is not first
