@@ -59,6 +59,16 @@ def with_ports(objects: Sequence[Object], settings: Settings) -> list[Object]:
     return [_with_port(item, wanted) for item in objects]
 
 
+def with_names(objects: Sequence[Object], settings: Settings) -> list[Object]:
+    """The same objects, the operator's rule from Profile to namespace as lab.yaml names them."""
+    templates = {"PROFILE_TEMPLATE": settings.names.profile, "NAMESPACE_TEMPLATE": settings.names.namespace}
+    return [item | {"data": item["data"] | templates} if _is_operators_config(item) else item for item in objects]
+
+
+def _is_operators_config(item: Object) -> bool:
+    return item["kind"] == "ConfigMap" and item["metadata"]["name"] == "kubeflow-lite"
+
+
 def _with_port(item: Object, wanted: Mapping[str, int]) -> Object:
     port = wanted.get(item["metadata"]["name"])
     if item["kind"] != "Service" or port is None or item["spec"].get("type") != "NodePort":

@@ -91,6 +91,7 @@ class Up:
 
     def kubeflow(self) -> None:
         objects = manifests.with_ports(manifests.read(K8S / "kubeflow"), self.world.settings)
+        objects = manifests.with_names(objects, self.world.settings)
         definitions = [item for item in objects if item["kind"] == "CustomResourceDefinition"]
         self._apply_and_wait(definitions)
         self._apply_and_wait([item for item in objects if item not in definitions])

@@ -118,7 +118,12 @@ class Cluster:
                 raise
             return False
         left = answer.get("metadata") or {}
-        held = left.get("finalizers") or left.get("deletionGracePeriodSeconds")
+        # A Namespace keeps its finalizers in its spec.
+        held = (
+            left.get("finalizers")
+            or left.get("deletionGracePeriodSeconds")
+            or (answer.get("spec") or {}).get("finalizers")
+        )
         if left.get("uid") == uid and left.get("deletionTimestamp") and held:
             self._seen(resource, answer)
         elif resource in self._informers:

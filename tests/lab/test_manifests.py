@@ -53,6 +53,17 @@ def test_node_ports_are_those_of_the_settings() -> None:
     assert [port["nodePort"] for port in services[0]["spec"]["ports"]] == [31999]
 
 
+def test_a_later_edition_of_the_course_is_one_line_in_the_settings() -> None:
+    later = SETTINGS.model_copy(update={"names": SETTINGS.names.model_copy(update={"profile": "kubeflow-user{num}"})})
+    objects = manifests.with_names(manifests.read(manifests.K8S / "kubeflow"), later)
+    config = next(
+        item for item in objects if item["kind"] == "ConfigMap" and item["metadata"]["name"] == "kubeflow-lite"
+    )
+    assert config["data"]["PROFILE_TEMPLATE"] == "kubeflow-user{num}"
+    assert config["data"]["NAMESPACE_TEMPLATE"] == "kubeflow-user{num}"
+    assert config["data"]["TRAINING_NAMESPACE"] == "mlops-training"
+
+
 def test_a_template_without_a_value_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_text("kind: ${NOTHING}\n")
     with pytest.raises(LabError, match="NOTHING"):
