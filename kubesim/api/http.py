@@ -15,10 +15,13 @@ from kubesim.api import render
 from kubesim.api.app import Server
 from kubesim.api.decode import MAX_BODY
 from kubesim.api.request import Request, Response
-from kubesim.errors import TooLarge
+from kubesim.errors import ApiError, BadRequest, TooLarge
 
 GZIP_FROM = 128 * 1024
 """Answers shorter than this are not worth compressing: Kubernetes's own threshold."""
+
+BODY_SECONDS = 30.0
+"""A client that sends slower than this is let go."""
 
 
 def tls(certificate: Path, key: Path, ca: Path) -> ssl.SSLContext:
@@ -55,7 +58,7 @@ class Front:
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         try:
             request = await self._read(raw)
-        except TooLarge as error:
+        except ApiError as error:
             return _whole(render.failure(error), raw)
         response = await self._server.handle(request)
         if response.hijack is not None:
@@ -89,11 +92,15 @@ async def _body(raw: web.BaseRequest) -> bytes:
     if (raw.content_length or 0) > MAX_BODY:
         raise TooLarge(f"Request entity too large: limit is {MAX_BODY}")
     parts, size = [], 0
-    async for part in raw.content.iter_any():
-        size += len(part)
-        if size > MAX_BODY:
-            raise TooLarge(f"Request entity too large: limit is {MAX_BODY}")
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in raw.content.iter_any():
+                size += len(part)
+                if size > MAX_BODY:
+                    raise TooLarge(f"Request entity too large: limit is {MAX_BODY}")
+                parts.append(part)
+    except TimeoutError:
+        raise BadRequest(f"the body of the request did not arrive within {BODY_SECONDS:.0f} seconds") from None
     return b"".join(parts)
 
 
