@@ -4,7 +4,18 @@ A test per correction fails when a new ministack no longer needs it, or no longe
 """
 
 from awssim.journal import Journal
-from awssim.overrides import denials, multipart, objects, policies, reads, resources, sessions, signatures, variables
+from awssim.overrides import (
+    denials,
+    listing,
+    multipart,
+    objects,
+    policies,
+    reads,
+    resources,
+    sessions,
+    signatures,
+    variables,
+)
 
 
 def apply(journal: Journal) -> multipart.Uploads:
@@ -16,5 +27,6 @@ def apply(journal: Journal) -> multipart.Uploads:
     denials.apply()
     objects.apply(journal)
     reads.apply()
+    listing.apply()
     policies.apply()
     return multipart.apply(journal)
