@@ -81,6 +81,7 @@ def down(ctx: Context, purge: bool = False) -> None:
         "experiment": "MLflow experiment (iris)",
         "tenant": "train in this tenant's namespace, as the tenant",
         "follow": "show the log and wait for the result",
+        "json_": "print the result as JSON",
     }
 )
 def train(
@@ -91,12 +92,14 @@ def train(
     experiment: str = "iris",
     tenant: str = "",
     follow: bool = True,
+    json_: bool = False,
 ) -> None:
     """Train the iris model as a Kubernetes Job: ./inv train --n-estimators 200"""
     from lab import show, training, world
 
     options = training.Options(n_estimators=n_estimators, max_depth=max_depth, run_name=run_name, experiment=experiment)
-    show.trained(training.run(world.load(), options, tenant=tenant, follow=follow, say=print))
+    say = show.aside if json_ else print
+    show.trained(training.run(world.load(), options, tenant=tenant, follow=follow, say=say), as_json=json_)
 
 
 @lab_task(help={"features": "sepal length, sepal width, petal length, petal width in cm", "json_": "print JSON"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from lab.training import TrainResult
 
 console = Console(highlight=False)
+
+
+def aside(line: str) -> None:
+    """Progress beside an answer that a program reads."""
+    print(line, file=sys.stderr)
 
 
 def choice(world: World) -> None:
@@ -86,14 +92,35 @@ def findings(found: Sequence[Finding]) -> None:
             console.print(f"    → {finding.cure}")
 
 
-def trained(result: TrainResult | None) -> None:
+def trained(result: TrainResult | None, *, as_json: bool) -> None:
     if result is None:
         return
-    console.print_json(json.dumps(asdict(result)))
+    if as_json:
+        print(json.dumps(asdict(result), indent=2))
+        return
+    alias = "moved here" if result.champion else f"stays at version {result.champion_before}, which scores better"
+    lines = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("accuracy", f"{result.accuracy:.4f}"),
+        ("F1 (macro)", f"{result.f1:.4f}"),
+        ("run", result.run_url),
+        ("artifacts", result.s3_uri),
+        ("registered", f"{result.model} version {result.version}"),
+        ("champion", alias),
+        ("took", f"{result.seconds:.1f} s"),
+    ):
+        lines.add_row(f"  {name}", Text(value, overflow="fold"))
+    console.print(lines, soft_wrap=True)
 
 
 def predicted(answer: Prediction, *, as_json: bool) -> None:
-    console.print_json(json.dumps(asdict(answer)))
+    if as_json:
+        print(json.dumps(asdict(answer), indent=2))
+        return
+    console.print(Text(answer.species, "bold"))
+    for species, probability in answer.probabilities.items():
+        console.print(f"  {species:<12}{probability:.4f}  {'█' * round(probability * 20)}")
+    console.print(f"  {answer.model} version {answer.version}, run {answer.run_id}", style="dim")
 
 
 def faults(known: Sequence[Fault]) -> None:
