@@ -66,7 +66,7 @@ def with_names(objects: Sequence[Object], settings: Settings) -> list[Object]:
 
 
 def _is_operators_config(item: Object) -> bool:
-    return item["kind"] == "ConfigMap" and item["metadata"]["name"] == "kubeflow-lite"
+    return bool(item["kind"] == "ConfigMap" and item["metadata"]["name"] == "kubeflow-lite")
 
 
 def _with_port(item: Object, wanted: Mapping[str, int]) -> Object:

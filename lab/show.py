@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from lab.clusters.base import Finding
@@ -41,18 +40,15 @@ def choice(world: World) -> None:
 def summary(world: World, people: Sequence[Tenant], done: Sequence[Progress]) -> None:
     if not done:
         console.print("the lab is up already; nothing to do")
-    lines = Table.grid(padding=(0, 2))
-    for name, url in urls(world.settings):
-        lines.add_row(f"  {name}", url)
-    lines.add_row("  tenants", ", ".join(tenant.user for tenant in people))
-    lines.add_row("  kubeconfig", str(world.kubeconfig))
     console.print()
-    console.print(lines)
+    tenants = ("tenants", ", ".join(tenant.user for tenant in people))
+    for name, value in (*urls(world.settings), tenants, ("kubeconfig", str(world.kubeconfig))):
+        console.print(f"  {name:<17}{value}", soft_wrap=True, markup=False)
     if world.aws.capabilities.shortcomings:
         console.print(f"  note: {world.aws.capabilities.shortcomings}", style="yellow")
     console.print("\nnext:")
     for command, what in _NEXT:
-        console.print(f"  {command:<46}{what}")
+        console.print(f"  {command:<46}{what}", soft_wrap=True)
 
 
 _NEXT = (
@@ -99,7 +95,6 @@ def trained(result: TrainResult | None, *, as_json: bool) -> None:
         print(json.dumps(asdict(result), indent=2))
         return
     alias = "moved here" if result.champion else f"stays at version {result.champion_before}, which scores better"
-    lines = Table.grid(padding=(0, 2))
     for name, value in (
         ("accuracy", f"{result.accuracy:.4f}"),
         ("F1 (macro)", f"{result.f1:.4f}"),
@@ -109,8 +104,7 @@ def trained(result: TrainResult | None, *, as_json: bool) -> None:
         ("champion", alias),
         ("took", f"{result.seconds:.1f} s"),
     ):
-        lines.add_row(f"  {name}", Text(value, overflow="fold"))
-    console.print(lines, soft_wrap=True)
+        console.print(f"  {name:<12}{value}", soft_wrap=True, markup=False)
 
 
 def predicted(answer: Prediction, *, as_json: bool) -> None:
