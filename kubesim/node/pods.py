@@ -395,7 +395,7 @@ class PodWorker:
         except RuntimeFailure as error:
             self._did_not_start(container, run, str(error))
             return True
-        run.started_at = run.started_at or started
+        run.started_at = started
         self._event(container, "Normal", "Started", "Container started")
         await self._after_start(container)
         return True
