@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-import cel
-
 
 class ConditionError(Exception):
     """A condition could not be evaluated, and none of the others is false."""
@@ -15,6 +13,9 @@ class ConditionError(Exception):
 
 @lru_cache(maxsize=512)
 def _compiled(expression: str) -> Any:
+    # Imported at the first condition: the package brings a command line along, 0.4 s that no start should pay.
+    import cel
+
     return cel.compile(expression)
 
 
