@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import signal
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from training.arguments import Parameters
 from training.data import Floats, Integers, Table
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,18 @@ def cross_validation(parts: Split, parameters: Parameters, *, workers: int) -> I
     pool = ProcessPoolExecutor(min(workers, len(pairs)), mp_context=fork, initializer=_in_worker)
     try:
         yield Folds([pool.submit(_fold, parts, parameters, learn, judged) for learn, judged in pairs])
+    except BaseException:
+        for child in multiprocessing.active_children():  # a fold may take longer than a pod has to end
+            child.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _in_worker() -> None:
+    """End on SIGTERM at once, and with the parent, however that ends."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _fold(parts: Split, parameters: Parameters, learn: Integers, judged: Integers) -> Score:
