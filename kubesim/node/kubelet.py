@@ -90,6 +90,7 @@ class Node:
         await self.runtime.stop()
         if containers:
             await end_all(self.options.state)
+            self.runtime.end_spawned()
 
     async def warm(self, image: str) -> None:
         """Have an image's fork server ready, ahead of need; an image without a preload list needs none."""

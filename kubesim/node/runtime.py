@@ -249,6 +249,11 @@ class Runtime:
             self.spawned.discard(pid)
         return ended
 
+    def end_spawned(self) -> None:
+        """End processes of this runtime that are still starting, and so could not be asked to end."""
+        for pid in [pid for pid in self.spawned if not self._has_ended(pid)]:
+            os.kill(pid, signal.SIGTERM)
+
     async def _watch(self, key: str, asking: Connection, watching: Connection) -> None:
         listed = await watching.ask({"op": "watch"})
         self.connections[key] = asking
