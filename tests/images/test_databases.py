@@ -1,0 +1,69 @@
+"""The Job that makes the databases, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pg8000.exceptions import DatabaseError
+
+from tests.images.stack import connect, databases, free_port, postgres
+
+pytestmark = pytest.mark.timeout(300)
+ONE, TWO = "mlflow_user01", "mlflow_user02"
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder: Path = tmp_path_factory.mktemp("databases")
+    number = free_port()
+    with postgres(folder, number):
+        done = databases(number, {ONE: "first", TWO: "second"})
+        assert done.returncode == 0, done.stderr
+        yield number
+
+
+def test_a_tenant_owns_a_migrated_database(port: int) -> None:
+    with connect(port, user=ONE, password="first", database=ONE) as client:
+        client.run("INSERT INTO experiments (name, lifecycle_stage, workspace) VALUES ('mine', 'active', 'default')")
+        client.run("ALTER TABLE experiments ADD COLUMN anything int")
+        assert len(client.run("SELECT version_num FROM alembic_version")) == 1
+
+
+@pytest.mark.parametrize("database", [TWO, "postgres", "template1", "mlflow_template"])
+def test_a_tenant_may_connect_to_no_other(port: int, database: str) -> None:
+    refused = pytest.raises(DatabaseError, match=r"permission denied|not currently accepting connections")
+    with refused, connect(port, user=ONE, password="first", database=database):
+        pass
+
+
+def test_the_job_again_keeps_data_adds_databases_takes_new_passwords_and_finishes_what_was_left(port: int) -> None:
+    with connect(port, user=TWO, password="second", database=TWO) as client:
+        client.run("INSERT INTO experiments (name, lifecycle_stage, workspace) VALUES ('kept', 'active', 'default')")
+    with connect(port) as admin:  # as if the last Job had died half-way
+        admin.run(f"COMMENT ON DATABASE {TWO} IS NULL")
+        admin.run("COMMENT ON DATABASE mlflow_template IS NULL")
+        admin.run(f"GRANT CONNECT ON DATABASE {TWO} TO PUBLIC")
+    done = databases(port, {ONE: "another", TWO: "second", "mlflow_user03": "third"})
+    assert done.returncode == 0, done.stderr
+    with connect(port, user=TWO, password="second", database=TWO) as client:
+        assert client.run("SELECT name FROM experiments WHERE name = 'kept'") == [["kept"]]
+    with connect(port, user=ONE, password="another", database=ONE):
+        pass
+    with connect(port, user="mlflow_user03", password="third", database="mlflow_user03"):
+        pass
+    with (
+        pytest.raises(DatabaseError, match="permission denied"),
+        connect(port, user=ONE, password="another", database=TWO),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("names", "words"), [({"Robert'); DROP": "x"}, "cannot be a database's name"), ({ONE: ""}, "has an empty password")]
+)
+def test_a_wrong_secret_is_named_and_nothing_is_done(port: int, names: dict[str, str], words: str) -> None:
+    done = databases(port, names)
+    assert done.returncode == 1
+    assert words in done.stderr
