@@ -180,13 +180,15 @@ def prepare_create(resource: Resource, obj: Object) -> None:
 
 def _own_pods(job: Object) -> None:
     """A Job finds its pods by its uid, unless it was told to use a selector of its own."""
-    spec, metadata = job["spec"], job["metadata"]
-    labels = {"batch.kubernetes.io/job-name": metadata["name"], "job-name": metadata["name"]}
+    # Validation comes after this: what it will refuse may be missing still.
+    spec, metadata = job.setdefault("spec", {}), job["metadata"]
+    name = metadata.get("name", "")
+    labels = {"batch.kubernetes.io/job-name": name, "job-name": name}
     if not spec.get("manualSelector"):
         uid = {"batch.kubernetes.io/controller-uid": metadata["uid"]}
         spec.setdefault("selector", {"matchLabels": uid})
         labels = uid | {"controller-uid": metadata["uid"]} | labels
-    template = spec["template"].setdefault("metadata", {})
+    template = spec.setdefault("template", {}).setdefault("metadata", {})
     template["labels"] = (template.get("labels") or {}) | labels
     metadata.setdefault("labels", template["labels"])
 
