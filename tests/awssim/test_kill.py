@@ -25,7 +25,7 @@ class Acknowledged:
     objects: dict[str, set[str]] = field(default_factory=dict)
     users: set[str] = field(default_factory=set)
     repositories: set[str] = field(default_factory=set)
-    tag: set[str] = field(default_factory=set)
+    tag: set[str] = field(default_factory=lambda: {""})  # nothing, until one is acknowledged
     writes: int = 0
 
 
@@ -95,9 +95,20 @@ def lost(stand: Running, known: Acknowledged) -> list[str]:
     repositories = {item["repositoryName"] for item in stand.client("ecr").describe_repositories()["repositories"]}
     missing += [f"user {name}" for name in known.users - users]
     missing += [f"repository {name}" for name in known.repositories - repositories]
-    if known.tag and s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"][0]["Value"] not in known.tag:
+    tag = tag_of(s3)
+    if tag not in known.tag:
         missing.append("bucket tag")
+    known.tag = {tag}
     return missing
+
+
+def tag_of(s3: Any) -> str:
+    try:
+        return str(s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"][0]["Value"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchTagSet":
+            raise
+        return ""
 
 
 @pytest.mark.timeout(60 + 6 * KILLS)
