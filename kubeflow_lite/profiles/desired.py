@@ -1,7 +1,8 @@
 """What a Profile stands for, as a list of objects in the order they are made. Pure: the same Profile always gives the same list.
 
-Departures from stock Kubeflow: no Istio AuthorizationPolicy (there is no Istio), and one ClusterRole with its binding per Profile, so that
-the owner may read the Profile itself (stock shows it to nobody but administrators; the course has tenants run `kubectl get profile`).
+Departures from stock Kubeflow: no Istio AuthorizationPolicy (there is no Istio); the pod-security label of its optional overlay, always; and
+one ClusterRole with its binding per Profile, so that the owner may read the Profile itself (stock shows it to nobody but administrators; the
+course has tenants run `kubectl get profile`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ NAMESPACE_LABELS: Mapping[str, str] = {
     "katib.kubeflow.org/metrics-collector-injection": "enabled",
     "pipelines.kubeflow.org/enabled": "true",
     "serving.kubeflow.org/inferenceservice": "enabled",
+    # As Kubeflow's own pod-security overlay has it: a pod of one tenant that mounts the node's folders would read every tenant's volumes.
+    "pod-security.kubernetes.io/enforce": "baseline",
 }
 _RBAC = "rbac.authorization.k8s.io"
 

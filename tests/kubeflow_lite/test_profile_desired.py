@@ -38,6 +38,7 @@ def test_the_namespace_carries_stocks_labels_and_the_owner() -> None:
         "katib.kubeflow.org/metrics-collector-injection": "enabled",
         "pipelines.kubeflow.org/enabled": "true",
         "serving.kubeflow.org/inferenceservice": "enabled",
+        "pod-security.kubernetes.io/enforce": "baseline",
     }
     assert namespace["metadata"]["annotations"] == {"owner": "user01@mlops.local"}
 
