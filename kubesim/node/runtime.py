@@ -251,7 +251,7 @@ class Runtime:
 
     def end_spawned(self) -> None:
         """End processes of this runtime that are still starting, and so could not be asked to end."""
-        for pid in [pid for pid in self.spawned if not self._has_ended(pid)]:
+        for pid in [pid for pid in list(self.spawned) if not self._has_ended(pid)]:
             os.kill(pid, signal.SIGTERM)
 
     async def _watch(self, key: str, asking: Connection, watching: Connection) -> None:
