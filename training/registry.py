@@ -29,7 +29,7 @@ class Promotion:
 
 
 def register(
-    client: MlflowClient, name: str, *, source: str, run_id: str, model_id: str, tags: dict[str, str]
+    client: MlflowClient, name: str, *, source: str, run_id: str, model_id: str | None, tags: dict[str, str]
 ) -> ModelVersion:
     """A new version of `name`, whose files are in S3 already."""
     with reaching(f"MLflow does not register a version of {name!r}"):

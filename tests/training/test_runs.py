@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,7 +20,6 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
 from mlflow.tracking import MlflowClient
 
 from tests.images.stack import ROOT, Stack, s3
@@ -96,7 +96,6 @@ def test_the_registered_model_loads_in_every_form_and_none_is_pickle(client: Mlf
     assert set(description.flavors) == {"sklearn", "onnx", "python_function"}
     assert description.signature.inputs.input_names() == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
     row = mlflow.models.Model.load_input_example(description, str(folder))
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     assert mlflow.pyfunc.load_model(str(folder)).predict(row).shape == (3,)
     forest = mlflow.sklearn.load_model(str(folder))
     runtime = mlflow.onnx.load_model(str(folder))
@@ -134,8 +133,9 @@ def test_of_two_promotions_at_once_the_better_stays(client: MlflowClient, model:
     client.delete_registered_model_alias(model, "champion")
     good = client.get_model_version(model, "1")
     tags = {registry.SCORE: "0.1", registry.PROMOTED: "false"}
-    source, run_id, model_id = str(good.source), str(good.run_id), str(good.model_id)
-    late = registry.register(client, model, source=source, run_id=run_id, model_id=model_id, tags=tags)
+    late = registry.register(
+        client, model, source=str(good.source), run_id=str(good.run_id), model_id=good.model_id, tags=tags
+    )
     promotion = registry.promote(client, late, 0.1)
     assert not promotion.moved
     assert client.get_model_version_by_alias(model, "champion").version == good.version
@@ -187,15 +187,6 @@ def test_s3_that_does_not_answer_fails_the_run_and_registers_nothing(
     assert versions(client, model) == []
     (logged,) = client.search_logged_models([run.info.experiment_id])
     assert logged.status == "FAILED"
-
-
-def test_keys_that_may_not_write_are_named(client: MlflowClient, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    _cached_get_s3_client.cache_clear()
-    with pytest.raises(Unavailable, match="SignatureDoesNotMatch"):
-        program.run(request_for(model), client)
-    _cached_get_s3_client.cache_clear()
-    assert only_run(client, model).info.status == "FAILED"
 
 
 def test_mlflow_that_does_not_answer_is_one_sentence(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +264,17 @@ def test_the_command_ends_with_its_result_as_the_last_line(
     last = output.splitlines()[-1]
     assert last.startswith(program.RESULT)
     assert Result(**json.loads(last.removeprefix(program.RESULT))).version == "1"
+
+
+def test_keys_that_may_not_write_are_named(
+    stack: Stack, client: MlflowClient, model: str, command: list[subprocess.Popen[str]]
+) -> None:
+    thief = replace(stack, env=stack.env | {"AWS_SECRET_ACCESS_KEY": "wrong"})
+    child = start(command, thief, *FAST, "--model-name", model, "--experiment", model)
+    _, errors = child.communicate(timeout=200)
+    assert child.returncode == Unavailable.exit_code
+    assert "SignatureDoesNotMatch" in errors
+    assert only_run(client, model).info.status == "FAILED"
 
 
 def test_the_command_needs_mlflow(command: list[subprocess.Popen[str]], stack: Stack) -> None:
