@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab import checks, fresh
+from lab import checks, fresh, users
+from lab.aws.clients import Clients, NoKeys
 from lab.checks.base import Check, Result, Subject
 from lab.checks.runner import run
 from lab.errors import LabError
@@ -64,8 +65,8 @@ def _write(path: Path, content: str) -> None:
 
 
 def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
-    """Checks of one part or all, for the tenants named or all that were started, each as that tenant."""
-    people = world.settings.choose(user) if user else started(world)
+    """Checks of one part or all, for the tenants named or all that were started ("", "all"), each as that tenant."""
+    people = started(world) if user in ("", "all") else world.settings.choose(user)
     return run([subject(world, tenant) for tenant in people], choose(part))
 
 
@@ -81,8 +82,15 @@ def subject(world: World, tenant: Tenant) -> Subject:
         tenant=tenant,
         other=other(world, tenant),
         cluster=world.cluster_as(tenant),
-        aws=world.aws_as(tenant),
+        aws=_aws(world, tenant),
     )
+
+
+def _aws(world: World, tenant: Tenant) -> Clients:
+    """A tenant without keys fails the checks that need them, and no others."""
+    if users.read_keys(world.settings, tenant.user) is None:
+        return NoKeys(world.aws, tenant.user, world.settings.region)
+    return world.aws_as(tenant)
 
 
 def started(world: World) -> tuple[Tenant, ...]:

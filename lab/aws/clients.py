@@ -41,6 +41,21 @@ class Clients:
         return session.client(service, config=config)
 
 
+class NoKeys(Clients):
+    """Clients of somebody who has no keys: every call says so, as the AWS tools do, and the shell's own keys are never taken instead."""
+
+    def __init__(self, provider: Provider, user: str, region: str) -> None:
+        super().__init__(provider, Keys("", ""), region)
+        self.user = user
+
+    def __call__(self, service: str) -> Any:
+        number = self.user.removeprefix("user")
+        raise AwsError(
+            f"Unable to locate credentials of {self.user} (users/{self.user}/aws.ini)",
+            f"aws configure; aws sts get-caller-identity; new keys: ./inv up --tenants {number}",
+        )
+
+
 @lru_cache(maxsize=64)
 def _session(keys: Keys, region: str, host: str) -> Any:
     os.environ.pop("AWS_ENDPOINT_URL", None)

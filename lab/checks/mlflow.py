@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from lab.checks import kubeflow
 from lab.checks.base import Check, Subject, require
 from lab.checks.probes import aws, aws_refused, get, listed, mlflow_health, refused, running
@@ -53,6 +55,10 @@ def _one_runs(pods: list[Object], what: str, cure: str) -> None:
     require(bool(running(pods)), f"{what}: {len(pods)} pod(s), none ready", cure)
 
 
+UNWRITABLE = {"Key": "probe", "Body": b"", "ContentMD5": b64encode(bytes(16)).decode()}
+"""S3 has no dry run: an object whose checksum is wrong is refused with BadDigest where it may be written, and never stored."""
+
+
 def isolation(subject: Subject) -> str:
     """Both ways: the tenant's own things answer, another's refuse."""
     other = subject.other
@@ -71,6 +77,7 @@ def isolation(subject: Subject) -> str:
         ),
         f"list s3://{other.bucket}": aws_refused(s3.list_objects_v2, Bucket=other.bucket, MaxKeys=1),
         f"read from s3://{other.bucket}": aws_refused(s3.get_object, Bucket=other.bucket, Key="mlflow-artifacts/"),
+        f"write to s3://{other.bucket}": aws_refused(s3.put_object, Bucket=other.bucket, **UNWRITABLE),
         f"list images of {other.repositories[0]}": aws_refused(
             subject.aws("ecr").list_images, repositoryName=other.repositories[0]
         ),

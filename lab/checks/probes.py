@@ -54,9 +54,22 @@ def aws(call: Callable[..., Any], hint: str, **arguments: Any) -> Any:
         return call(**arguments)
     except ClientError as error:
         found = error.response["Error"]
-        raise Failed(f"{error.operation_name}: {found.get('Code')}: {found.get('Message')}", hint) from None
+        code, message = str(found.get("Code")), str(found.get("Message"))
+        raise Failed(f"{error.operation_name}: {code}: {message}", _aws_cure(code, message) or hint) from None
     except BotoCoreError as error:
-        raise Failed(f"AWS does not answer: {type(error).__name__}", "./inv status") from None
+        raise Failed(f"AWS does not answer: {type(error).__name__}", "./inv status; ./inv up") from None
+
+
+CLOCK = "this machine's clock is wrong: date -u; sudo timedatectl set-ntp true"
+_KEYS = "aws configure; aws sts get-caller-identity"
+_UNKNOWN_KEYS = {"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
+
+
+def _aws_cure(code: str, message: str) -> str:
+    """The cure where it is the clock or the keys, whatever was asked; '' where it is what the check looks for."""
+    if code == "RequestTimeTooSkewed" or "Signature expired" in message or "Signature not yet current" in message:
+        return CLOCK
+    return _KEYS if code in _UNKNOWN_KEYS else ""
 
 
 def aws_refused(call: Callable[..., Any], **arguments: Any) -> bool:
@@ -72,12 +85,10 @@ def aws_refused(call: Callable[..., Any], **arguments: Any) -> bool:
     return False
 
 
-def proxied(
-    subject: Subject, service: str, path: str, *, namespace: str = "", method: str = "GET", body: object = None
-) -> Any:
-    """A request to a Service through the API server, as every cluster offers it."""
-    root = subject.cluster.kind("v1", "Service").path(namespace or subject.namespace, service, "proxy")
-    return subject.cluster.request(method, f"{root}/{path.lstrip('/')}", body)
+def proxied(subject: Subject, service: str, path: str, query: dict[str, str] | None = None) -> Any:
+    """What a Service of the tenant answers to a GET through the API server, as every cluster offers it."""
+    root = subject.cluster.kind("v1", "Service").path(subject.namespace, service, "proxy")
+    return subject.cluster.request("GET", f"{root}/{path.lstrip('/')}", query=query)
 
 
 def mlflow_health(subject: Subject) -> float:

@@ -96,7 +96,7 @@ def data_flow(subject: Subject) -> str:
     search = "api/2.0/mlflow/experiments/search"
     cure = f"kubectl logs -n {subject.namespace} deployment/mlflow-server"
     try:
-        answer = proxied(subject, "mlflow-server:5000", search, method="POST", body={"max_results": 100})
+        answer = proxied(subject, "mlflow-server:5000", search, {"max_results": "100"})
     except LabError as error:
         require(False, f"MLflow of {subject.tenant.user} does not list experiments: {error.message}", cure)
     experiments = answer.get("experiments", []) if isinstance(answer, dict) else []

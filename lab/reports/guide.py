@@ -19,6 +19,7 @@ _NEXT = {
     "storage": "다음 단계: Lab 1-2를 진행하세요.",
 }
 _MARKS = {"pass": "✅", "fail": "❌", "skip": "⚠️ "}
+_ASK = "강사에게 문의하세요. 아래 네 가지를 함께 알려 주세요."
 
 
 def render(results: Sequence[Result]) -> str:
@@ -35,19 +36,32 @@ def _block(tenant: str, part: str, results: Sequence[Result]) -> str:
         lines.append(f"[{number}] {_MARKS[result.state]} {result.title_ko}: {result.message}")
         if result.state == "fail" and result.hint:
             lines.append(f"      해결: {result.hint}")
-    return "\n".join([*lines, "", *_summary(tenant, part, results)])
+    good = all(result.state == "pass" for result in results)
+    end = ["🎉 모든 검증을 완벽하게 통과했습니다!", "", _NEXT[part]] if good else _question(tenant, part, results)
+    return "\n".join([*lines, "", *_summary(results), "", *end])
 
 
-def _summary(tenant: str, part: str, results: Sequence[Result]) -> list[str]:
+def _counts(results: Sequence[Result]) -> tuple[int, int, int]:
+    """Passed, failed, and held back by a failure (the guides' warnings)."""
     passed, failed, skipped = (sum(r.state == state for r in results) for state in ("pass", "fail", "skip"))
-    lines = [RULE, "검증 결과 요약", RULE, "", f"  ✅ 통과: {passed}", f"  ❌ 실패: {failed}", f"  ⚠️  경고: {skipped}"]
-    lines += [f"  📊 총점: {passed}/{len(results)}", ""]
-    if passed == len(results):
-        return [*lines, "🎉 모든 검증을 완벽하게 통과했습니다!", _NEXT[part]]
-    first = next(r for r in results if r.state == "fail")
-    ask = "강사에게 문의하세요: 사용자 번호, 검증 결과, 전체 오류 메시지, 실행한 명령을 함께 알려 주세요."
+    return passed, failed, skipped
+
+
+def _summary(results: Sequence[Result]) -> list[str]:
+    passed, failed, skipped = _counts(results)
+    counts = [f"  ✅ 통과: {passed}", f"  ❌ 실패: {failed}", f"  ⚠️  경고: {skipped}"]
+    return [RULE, "검증 결과 요약", RULE, "", *counts, f"  📊 총점: {passed}/{len(results)}"]
+
+
+def _question(tenant: str, part: str, results: Sequence[Result]) -> list[str]:
+    """What to send to the instructor: user number, result, the whole of every error message, and the command."""
+    number = tenant.removeprefix("user")
+    passed, failed, skipped = _counts(results)
     return [
-        *lines,
-        ask,
-        f"  사용자: {tenant}, 오류: {first.message}, 명령: ./inv verify --user {tenant[-2:]} --part {part}",
+        _ASK,
+        f"  - 사용자 번호: {number}",
+        f"  - 검증 결과: 통과 {passed}/{len(results)}, 실패 {failed}, 경고 {skipped}",
+        "  - 전체 오류 메시지:",
+        *(f"      {r.code} {r.message}" for r in results if r.state != "pass"),
+        f"  - 실행한 명령: ./inv verify --user {number} --part {part} --lang ko",
     ]

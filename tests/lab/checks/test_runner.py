@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
+import pytest
+
 from lab import checks
 from lab.aws.base import Keys
 from lab.aws.clients import Clients
 from lab.aws.standin import StandIn
-from lab.checks.base import Check, Failed, Result, Subject
+from lab.checks.base import Check, Failed, Part, Result, Subject
 from lab.checks.runner import on_one, run
 from lab.kube import Cluster
 from lab.reports import data, guide, text
@@ -98,7 +100,35 @@ def test_the_guides_summary_block_word_for_word() -> None:
     failed = [*passed[:9], Result("user01", "KF10", "kubeflow", "t", "제목", "fail", "it is broken", "mend it")]
     shown = guide.render(failed)
     assert "  ✅ 통과: 9\n  ❌ 실패: 1\n" in shown
-    assert "강사에게 문의하세요" in shown
+    assert "🎉" not in shown
+    assert shown.endswith(
+        "\n".join(
+            [
+                "강사에게 문의하세요. 아래 네 가지를 함께 알려 주세요.",
+                "  - 사용자 번호: 01",
+                "  - 검증 결과: 통과 9/10, 실패 1, 경고 0",
+                "  - 전체 오류 메시지:",
+                "      KF10 it is broken",
+                "  - 실행한 명령: ./inv verify --user 01 --part kubeflow --lang ko",
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "told"), [("kubeflow", "Part 2 검증을"), ("mlflow", "Part 3 검증을"), ("storage", "Lab 1-2를")]
+)
+def test_the_guides_next_step(part: Part, told: str) -> None:
+    shown = guide.render([Result("user01", "X", part, "t", "제목", "pass", "seen")])
+    assert shown.endswith(f"다음 단계: {told} 진행하세요.")
+
+
+def test_a_part_held_back_by_another_parts_failure_is_told_too() -> None:
+    """MLflow down: part 3 has no failure of its own, one check of it waits."""
+    waits = Result("user01", "ST06", "storage", "t", "데이터 흐름", "skip", "waits for ML06", cause="ML06")
+    shown = guide.render([Result("user01", "ST05", "storage", "t", "제목", "pass", "seen"), waits])
+    assert "  ⚠️  경고: 1\n  📊 총점: 1/2\n" in shown
+    assert "      ST06 waits for ML06" in shown
     assert "🎉" not in shown
 
 
