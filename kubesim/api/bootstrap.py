@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubesim.admission import priority
 from kubesim.auth import bootstrap as roles
 from kubesim.auth.reader import Reader
 from kubesim.client import Client
@@ -18,6 +19,8 @@ async def run(client: Client, reader: Reader, address: str, port: int, *, servic
         )
     for key, obj in roles.pending(reader):
         await (client.update(key, obj) if "resourceVersion" in obj["metadata"] else client.create(key, obj))
+    for class_ in priority.SYSTEM_CLASSES:
+        await _ensure(client, reader, "scheduling.k8s.io/v1/priorityclasses", class_)
     await _ensure(client, reader, "v1/services", _service(service_ip))
     await _endpoints(client, reader, address, port)
 

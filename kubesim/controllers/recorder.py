@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -42,7 +42,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Note:
-    """One thing to report."""
+    """One thing to report. Two about one object are alike whatever its resourceVersion was: `version` is not compared."""
 
     source: Source
     regarding: tuple[tuple[str, str], ...]
@@ -50,6 +50,7 @@ class Note:
     reason: str
     message: str
     action: str
+    version: str = field(default="", compare=False)
 
 
 @dataclass
@@ -105,7 +106,7 @@ class Events:
             return note
         last = next((n for n in self._written if _group(n) == group and n.message.startswith("(combined")), None)
         message = f"(combined from similar events): {note.message}"
-        return last or Note(note.source, note.regarding, note.type, note.reason, message, note.action)
+        return last or Note(note.source, note.regarding, note.type, note.reason, message, note.action, note.version)
 
     def _allowed(self, note: Note) -> bool:
         spender = (note.source, note.regarding)
@@ -159,14 +160,15 @@ class Recorder:
         """Report something about `obj`, an object of `resource`. Returns at once."""
         metadata = obj["metadata"]
         regarding = type_of(resource) | {
-            name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion") if metadata.get(name)
+            name: metadata[name] for name in ("namespace", "name", "uid") if metadata.get(name)
         }
-        self._events.put(Note(self._source, tuple(regarding.items()), kind, reason, message, action))
+        version = metadata.get("resourceVersion", "")
+        self._events.put(Note(self._source, tuple(regarding.items()), kind, reason, message, action, version))
 
 
 def new_event(note: Note, now: datetime) -> Object:
     """The Event for a first occurrence."""
-    regarding = dict(note.regarding)
+    regarding = dict(note.regarding) | ({"resourceVersion": note.version} if note.version else {})
     body: Object = type_of(EVENTS) | {
         "metadata": {"name": f"{regarding['name']}.{time_ns(now):x}", "namespace": _namespace(note)},
         "involvedObject": regarding,

@@ -83,16 +83,13 @@ class Host:
         regarding: Mapping[str, str] = {
             "apiVersion": "v1",
             "kind": obj.get("kind", "Pod"),
-            **{
-                name: str(metadata[name])
-                for name in ("namespace", "name", "uid", "resourceVersion")
-                if metadata.get(name)
-            },
+            **{name: str(metadata[name]) for name in ("namespace", "name", "uid") if metadata.get(name)},
         }
         if container:
             path = "containers" if role == "main" else "initContainers"
             regarding = {**regarding, "fieldPath": f"spec.{path}{{{container}}}"}
-        self.events.put(Note(self.source, tuple(regarding.items()), kind, reason, message, ""))
+        version = metadata.get("resourceVersion", "")
+        self.events.put(Note(self.source, tuple(regarding.items()), kind, reason, message, "", version))
 
 
 def capacity(options: Options) -> dict[str, str]:

@@ -72,10 +72,9 @@ class Volumes:
             return await self._claim(pod, volume["persistentVolumeClaim"]["claimName"])
         if "ephemeral" in volume:
             return await self._claim(pod, f"{pod['metadata']['name']}-{volume['name']}")
-        payload = await self._payload(pod, volume)
         try:
-            atomic.write(place, payload, group=_fs_group(pod))
-        except atomic.UnsafePath as error:
+            atomic.write(place, await self._payload(pod, volume), group=_fs_group(pod))
+        except (atomic.UnsafePath, VolumeError) as error:
             raise VolumeError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}') from error
         return place
 
@@ -154,9 +153,7 @@ class Volumes:
         except NotFound as error:
             if source.get("optional"):
                 return {}
-            raise VolumeError(
-                f"references non-existent {field.lower()} or {error.message}" if not error.message else error.message
-            ) from error
+            raise VolumeError(f'{field.lower()} "{name}" not found') from error
         data = environment.data_of(kind, found)
         if not source.get("items"):
             return {key: File(value, mode) for key, value in data.items()}

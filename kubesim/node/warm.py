@@ -27,12 +27,11 @@ class Warmer:
         self.seen = 0
 
     async def run(self) -> None:
-        """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                for image in self._new():
-                    group.create_task(self._warm(image))
-                await asyncio.sleep(LOOK_SECONDS)
+        """Until cancelled. One after another, by name: what a pod asks for meanwhile goes ahead by itself."""
+        while True:
+            for image in self._new():
+                await self._warm(image)
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _new(self) -> list[Image]:
         """Images not warmed yet; nothing is read while nothing was built."""
