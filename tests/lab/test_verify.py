@@ -1,0 +1,221 @@
+"""What `verify` says in bad situations: the guide's message, and the cure in the tenant's own names.
+
+On a real simulator and a real stand-in without the rest of the lab: the tenant is only half made, as after an `up` that was interrupted.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubeflow_lite.profiles import desired
+from lab import fresh, manifests, settings, tenants, users, verify
+from lab.aws import resources
+from lab.aws.standin import StandIn
+from lab.checks.base import Result
+from lab.checks.probes import CLOCK
+from lab.clusters.sim import Sim
+from lab.errors import LabError
+from lab.settings import ROOT, Tenant
+from lab.world import World
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def world_in(state: Path) -> World:
+    environ = {
+        "LAB_STATE": str(state),
+        "LAB_CLUSTER": "sim",
+        "LAB_AWS": "standin",
+        "LAB_PORTS_API": str(free_port()),
+        "LAB_PORTS_AWS": str(free_port()),
+    }
+    loaded = settings.load(environ=environ)
+    return World(loaded, Sim(loaded), "", StandIn(loaded), "")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    made = world_in(tmp_path_factory.mktemp("lab"))
+    made.provider.create()
+    made.aws.start()
+    users.write_private(made.kubeconfig, made.provider.kubeconfig().read_text())
+    half_make(made, made.settings.one("01"))
+    fresh.remember(made, [made.settings.one("01")])
+    yield made
+    made.provider.delete()
+    made.aws.delete()
+
+
+def half_make(world: World, tenant: Tenant) -> None:
+    """Everything that the Profile controller and AWS give, and nothing that comes after: no PodDefaults, no MLflow."""
+    cluster = world.cluster
+    for name in ("crds", "cluster-roles"):
+        for item in manifests.ordered(manifests.read(manifests.K8S / "kubeflow" / f"{name}.yaml")):
+            cluster.apply(item)
+    profile = cluster.apply(tenants.profile(tenant))
+    for item in (*desired.desired(profile, tenant.namespace), *tenants.own_rights(tenant)):
+        cluster.apply(item)
+    ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": ""}
+    cluster.patch(
+        "kubeflow.org/v1", "Profile", tenant.profile, {"status": {"conditions": [ready]}}, subresource="status"
+    )
+    users.provide_kubeconfig(cluster, world.settings, tenant, tenants.groups(tenant))
+    keys = resources.provide_tenant(
+        world.root,
+        world.settings,
+        tenant,
+        groups=tenants.groups(tenant),
+        known=users.read_keys(world.settings, tenant.user),
+    )
+    users.write_keys(world.settings, tenant.user, keys)
+
+
+def results(world: World, user: str = "01") -> dict[str, Result]:
+    return {result.code: result for result in verify.verify(world, user=user)}
+
+
+def test_a_half_made_tenant(world: World) -> None:
+    found = results(world)
+    assert found["KF02"].message == "profile-user01, owner user01@mlops.local, Ready"
+    assert found["KF06"].message == "PodDefault missing in kubeflow-user01: access-ml-pipeline, access-mlflow"
+    assert found["KF06"].hint == "the instructor recreates it: ./inv up --tenants 01"
+    assert found["ML05"].message == 'poddefaults.kubeflow.org "access-mlflow" not found'
+    assert found["ML05"].hint == "the instructor recreates it: ./inv up --tenants 01"
+    assert found["ML06"].message == 'services "mlflow-server" not found'
+    assert "kubectl get pods -n kubeflow-user01 -l app=mlflow-server" in found["ML06"].hint
+    assert found["KF10"].state == "skip"
+    for code in ("KF01", "KF03", "KF04", "KF05", "KF07", "ML03", "ML04", "ST01", "ST02", "ST03", "ST04", "ST05"):
+        assert found[code].state == "pass", found[code]
+    assert [code for code, result in found.items() if result.state == "fail" and not result.hint] == []
+
+
+def test_one_digit_is_read_as_the_courses_scripts_read_it(world: World) -> None:
+    assert {result.tenant for result in results(world, "1").values()} == {"user01"}
+
+
+@pytest.mark.parametrize("number", ["00", "0", "abc", "001", "01;02"])
+def test_what_is_no_user_number(world: World, number: str) -> None:
+    with pytest.raises(LabError, match="is not a user number") as refusal:
+        verify.verify(world, user=number)
+    assert refusal.value.hint == "user numbers are two digits, 01 to 99; a range is 01..15"
+
+
+def test_a_user_who_is_not_of_this_class(world: World) -> None:
+    with pytest.raises(LabError, match=r"no tenant user99 in lab\.yaml") as refusal:
+        verify.verify(world, user="99")
+    assert "known: 01, 02" in refusal.value.hint
+
+
+def test_a_user_who_was_not_started(world: World) -> None:
+    with pytest.raises(LabError, match="tenant user03 has not been started") as refusal:
+        verify.verify(world, user="03")
+    assert refusal.value.hint == "./inv up --tenants 03"
+
+
+@pytest.mark.parametrize(("number", "told"), [("1", "of 23 checks passed"), ("00", "✗ '00' is not a user number")])
+def test_the_task_takes_the_user_from_the_students_shell(world: World, number: str, told: str) -> None:
+    """USER_NUM, as the course's scripts do; a bad one is told in one line."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("LAB_", "AWS_"))}
+    ports = world.settings.ports
+    environ = {
+        "LAB_STATE": str(world.settings.state),
+        "LAB_PORTS_API": str(ports.api),
+        "LAB_PORTS_AWS": str(ports.aws),
+        "USER_NUM": number,
+    }
+    command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "verify"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=kept | environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode > 0
+    assert told in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_aws_keys(world: World) -> None:
+    """Only the checks that need keys fail, each with the cure; the shell's own keys are not taken instead."""
+    path = users.folder(world.settings, world.settings.one("01")) / "aws.ini"
+    kept = path.read_text()
+    path.unlink()
+    try:
+        found = results(world)
+    finally:
+        users.write_private(path, kept)
+    for code in ("ML03", "ML04", "ML07", "ST01"):
+        assert found[code].state == "fail"
+        assert found[code].message.startswith("Unable to locate credentials of user01")
+        assert found[code].hint.startswith("aws configure; aws sts get-caller-identity")
+    assert {found[code].cause for code in ("ST02", "ST03", "ST04", "ST05")} == {"ST01"}
+    assert found["KF05"].state == "pass"
+
+
+def test_keys_that_aws_does_not_know(world: World) -> None:
+    path = users.folder(world.settings, world.settings.one("01")) / "aws.ini"
+    kept = path.read_text()
+    users.write_private(path, kept.replace("aws_access_key_id = ", "aws_access_key_id = AKIAUNKNOWN"))
+    try:
+        found = results(world)
+    finally:
+        users.write_private(path, kept)
+    assert "InvalidClientTokenId" in found["ST01"].message
+    assert found["ST01"].hint == "aws configure; aws sts get-caller-identity"
+
+
+@pytest.mark.parametrize("minutes", [-20, 20])
+def test_a_clock_that_is_wrong(world: World, monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    """AWS refuses signatures more than 15 minutes off; the cure is the clock, not the keys."""
+    import botocore.auth
+
+    wrong = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=minutes)
+    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda remove_tzinfo=True: wrong.replace(tzinfo=None))
+    found = results(world)
+    for code in ("ML04", "ST01"):
+        assert found[code].state == "fail"
+        assert found[code].hint == CLOCK, found[code]
+    assert found["KF05"].state == "pass"
+
+
+def test_a_kubeconfig_that_the_cluster_does_not_accept(world: World) -> None:
+    from lab.faults import find
+
+    fault, tenant = find("unauthorized-kubeconfig"), world.settings.one("01")
+    fault.break_it(world, tenant)
+    try:
+        found = results(world)
+    finally:
+        fault.mend_it(world, tenant)
+    assert found["KF01"].message == "Unauthorized"
+    assert found["KF01"].hint == "aws eks update-kubeconfig --region ap-northeast-2 --name mlops-training-cluster"
+    assert {found[f"KF{n:02}"].cause for n in range(2, 11)} == {"KF01"}
+
+
+def test_nothing_was_ever_started(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="no tenant has been started") as refusal:
+        verify.verify(world_in(tmp_path))
+    assert refusal.value.hint == "./inv up"
+
+
+def test_the_cluster_and_aws_are_down(world: World) -> None:
+    """Last, because it stops them: one root cause each, with the address that does not answer."""
+    world.provider.stop()
+    world.aws.stop()
+    found = results(world)
+    assert found["KF01"].message.startswith(
+        f"the cluster at https://127.0.0.1:{world.settings.ports.api} does not answer"
+    )
+    assert found["KF01"].hint == "is the lab up? ./inv up"
+    assert found["ST01"].message == "AWS does not answer: EndpointConnectionError"
+    assert found["ST01"].hint == "./inv status; ./inv up"
+    assert {result.state for result in found.values()} == {"fail", "skip"}
