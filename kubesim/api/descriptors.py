@@ -37,6 +37,14 @@ PACKAGES = (
 )
 _GZIP = b"\x1f\x8b\x08"
 _MOST = 400_000
+_IN_JSON = {
+    "Webhooks": "webhooks",
+    "Expression": "expression",
+    "Name": "name",
+    "uID": "uid",
+    "aPIGroup": "apiGroup",
+}
+"""Fields whose names in protobuf are not those in JSON."""
 _SCALARS = {
     FieldDescriptorProto.TYPE_BOOL: "bool",
     FieldDescriptorProto.TYPE_BYTES: "bytes",
@@ -83,7 +91,7 @@ def _fields(message: DescriptorProto) -> str:
             kind = "%" + _type(entry.field[1])
         else:
             kind = ("*" if field.label == FieldDescriptorProto.LABEL_REPEATED else "") + _type(field)
-        lines.append(f"{field.number} {field.name} {kind}")
+        lines.append(f"{field.number} {_IN_JSON.get(field.name, field.name)} {kind}")
     return ",".join(lines)
 
 

@@ -35,6 +35,7 @@ INLINED = frozenset(
         "core.v1.SecretKeySelector.localObjectReference",
         "core.v1.SecretProjection.localObjectReference",
         "core.v1.Volume.volumeSource",
+        "networking.v1.IngressRule.ingressRuleValue",
     }
 )
 """Messages whose fields JSON shows in the message around them."""

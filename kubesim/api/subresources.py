@@ -179,15 +179,15 @@ async def evict(server: Server, call: Call, body: Object) -> Object:
     pods = server.registry["v1/pods"]
     pod = server.objects.record(pods, call.namespace, call.name).object
     chosen = objects.with_delete_options(call.options, body.get("deleteOptions") or {})
-    await _disrupt(server, call, pod)
+    await _disrupt(server, call, pod, dry_run=chosen.dry_run)
     await server.objects.delete(
         server.call(call.user, "delete", pods, namespace=call.namespace, name=call.name, options=chosen)
     )
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
-async def _disrupt(server: Server, call: Call, pod: Object) -> None:
-    """Asks the budgets that cover the pod, and notes the disruption in the one that allows it."""
+async def _disrupt(server: Server, call: Call, pod: Object, *, dry_run: bool) -> None:
+    """Asks the budgets that cover the pod, and notes the disruption in the one that allows it (a dry run only asks)."""
     if pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in (
         "Succeeded",
         "Failed",
@@ -220,10 +220,12 @@ async def _disrupt(server: Server, call: Call, pod: Object) -> None:
         status.setdefault("disruptedPods", {})[call.name] = server.objects.now()
         return obj
 
-    if not call.options.dry_run:
-        await server.objects.change(
-            server.call(call.user, "update", kind, namespace=call.namespace, name=budget, subresource="status"), make
-        )
+    if dry_run:
+        make(copy.deepcopy(found[0]))
+        return
+    await server.objects.change(
+        server.call(call.user, "update", kind, namespace=call.namespace, name=budget, subresource="status"), make
+    )
 
 
 def _too_many(budget: str, why: str, *, retry: int = 0) -> TooManyRequests:
