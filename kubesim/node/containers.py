@@ -8,6 +8,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -149,7 +150,16 @@ async def prepare(host: Host, pod: Object, container: Container, image: Image, p
         stdin_once=bool(spec.get("stdinOnce")),
         tty=bool(spec.get("tty")),
         labels=labels,
+        stop_signal=stop_signal(spec, image),
     )
+
+
+def stop_signal(spec: Object, image: Image | None) -> int:
+    """What asks a container to end: its lifecycle's stopSignal, else the image's, else SIGTERM."""
+    name = (spec.get("lifecycle") or {}).get("stopSignal") or (image.stop_signal if image else "SIGTERM")
+    if name.isdigit():
+        return int(name)
+    return int(getattr(signal, name if name.startswith("SIG") else f"SIG{name}", signal.SIGTERM))
 
 
 def _labels(pod: Object, container: Container) -> dict[str, str]:

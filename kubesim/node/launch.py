@@ -42,6 +42,7 @@ class Launch:
     stdin_once: bool = False
     tty: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: int = 15
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -605,7 +605,8 @@ class PodWorker:
         deadline = time.monotonic() + grace
         await self._pre_stop(container, grace)
         if (left := deadline - time.monotonic()) > 0 or grace:
-            await self.host.runtime.signal(run.id, self._stop_signal(container))
+            image = self.host.images.resolve(container.image) if container.image else None
+            await self.host.runtime.signal(run.id, containers.stop_signal(container.spec, image))
             await self._until_ended(run, left)
         while run.running:
             await self.host.runtime.signal(run.id, signal.SIGKILL, everyone=True)
@@ -623,13 +624,6 @@ class PodWorker:
             self._event(
                 container, "Warning", "FailedPreStopHook", str(error) or "PreStopHook did not complete in grace period"
             )
-
-    def _stop_signal(self, container: Container) -> int:
-        image = self.host.images.resolve(container.image) if container.image else None
-        name = (container.spec.get("lifecycle") or {}).get("stopSignal") or (image.stop_signal if image else "SIGTERM")
-        if name.isdigit():
-            return int(name)
-        return int(getattr(signal, name if name.startswith("SIG") else f"SIG{name}", signal.SIGTERM))
 
     async def _until_ended(self, run: Run, seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -27,6 +27,7 @@ from kubesim.node.images import Image
 from kubesim.node.launch import Launch
 
 PLAIN = "plain"
+_GRACE_SECONDS = 5.0
 _START_SECONDS = 60.0
 _LINE = 64 * 1024 * 1024
 
@@ -405,14 +406,17 @@ def _exit(id: str, body: Mapping[str, Any]) -> Exit:
 
 
 async def end_all(state: Path) -> None:
-    """End every shim, with its containers, and the proxy of a state directory; also without a server."""
+    """End every shim, with its containers, then the proxy of a state directory; also without a server."""
     folder = Path(state) / "node"
-    places = [(place, "shim.sock") for place in (folder / "shims").glob("*")] + [(folder / "proxy", "proxy.sock")]
-    for place, name in places:
-        with contextlib.suppress(OSError, RuntimeFailure):
-            connection = await connect(place, name)
-            await connection.ask({"op": "shutdown"})
-            with contextlib.suppress(ConnectionError):
-                while True:
-                    await connection.read()
-            connection.close()
+    await asyncio.gather(*(_end(place, "shim.sock") for place in (folder / "shims").glob("*")))
+    await _end(folder / "proxy", "proxy.sock")
+
+
+async def _end(place: Path, name: str) -> None:
+    with contextlib.suppress(OSError, RuntimeFailure):
+        connection = await connect(place, name)
+        await connection.ask({"op": "shutdown", "grace": _GRACE_SECONDS})
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await connection.read()
+        connection.close()

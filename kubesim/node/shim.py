@@ -44,6 +44,7 @@ from kubesim.node.launch import Launch
 _PR_SET_CHILD_SUBREAPER = 36
 _MAX_REQUEST = 8 * 1024 * 1024
 _WATCH_FOLDER_SECONDS = 5.0
+_ENDING_SECONDS = 0.1
 
 
 @dataclass
@@ -96,6 +97,7 @@ class Shim:
         self.execs: dict[int, Peer] = {}
         self._errors: dict[int, int] = {}
         self.ending = False
+        self.deadline = 0.0
 
     def serve(self) -> None:
         listener = self._listen()
@@ -107,10 +109,10 @@ class Shim:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._on(wake, lambda: self._reap(wake))
         while not (self.ending and not self._alive()):
-            for key, _ in self.selector.select(_WATCH_FOLDER_SECONDS):
+            for key, _ in self.selector.select(_ENDING_SECONDS if self.ending else _WATCH_FOLDER_SECONDS):
                 if key.fileobj in self.selector.get_map():
                     key.data()
-            if not (self.folder / "shim.sock").exists():
+            if not (self.folder / "shim.sock").exists() or (self.ending and time.monotonic() > self.deadline):
                 self._shutdown()
 
     def _listen(self) -> socket.socket:
@@ -392,11 +394,16 @@ class Shim:
         self._answer(peer, {})
 
     def _do_shutdown(self, peer: Peer, body: dict[str, Any]) -> None:
+        """Ask every container to end, each with its own signal, and insist after `grace` seconds: a database that is killed repairs itself for
+        longer than it takes to ask."""
         self._answer(peer, {})
-        self._shutdown()
+        self.ending, self.deadline = True, time.monotonic() + float(body.get("grace", 0.0))
+        for container in self._alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(container.pid, container.launch.stop_signal)
 
     def _shutdown(self) -> None:
-        self.ending = True
+        self.ending, self.deadline = True, float("inf")
         for container in self._alive():
             self._kill_tree(container)
             with contextlib.suppress(ProcessLookupError):
