@@ -114,14 +114,18 @@ class Up:
         return f"{len(wanted)} databases"
 
     def accounts(self) -> None:
+        there = resources.inventory(self.world.root)
+
         def provide(tenant: Tenant) -> None:
             known = users.read_keys(self.world.settings, tenant.user)
             groups = tenants.groups(tenant)
-            keys = resources.provide_tenant(self.world.root, self.world.settings, tenant, groups=groups, known=known)
+            keys = resources.provide_tenant(
+                self.world.root, self.world.settings, tenant, groups=groups, known=known, there=there
+            )
             users.write_keys(self.world.settings, tenant.user, keys)
 
         known = users.read_keys(self.world.settings, resources.SHARED_USER)
-        keys = resources.provide_shared(self.world.root, self.world.settings, known)
+        keys = resources.provide_shared(self.world.root, self.world.settings, known=known, there=there)
         users.write_keys(self.world.settings, resources.SHARED_USER, keys)
         each(provide, self.people, width=4)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lab.aws.base import Keys
@@ -67,13 +68,32 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> dict[s
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 
 
+@dataclass(frozen=True)
+class Inventory:
+    """What there is already, asked once for a whole class instead of once per thing."""
+
+    buckets: frozenset[str]
+    repositories: frozenset[str]
+
+
+def inventory(clients: Clients) -> Inventory:
+    buckets = _ask(clients("s3").list_buckets)["Buckets"]
+    pages = clients("ecr").get_paginator("describe_repositories").paginate()
+    repositories = [item for page in _ask(lambda: list(pages)) for item in page["repositories"]]
+    return Inventory(
+        frozenset(item["Name"] for item in buckets), frozenset(item["repositoryName"] for item in repositories)
+    )
+
+
 def provide_tenant(
-    clients: Clients, settings: Settings, tenant: Tenant, *, groups: Sequence[str], known: Keys | None
+    clients: Clients, settings: Settings, tenant: Tenant, *, groups: Sequence[str], known: Keys | None, there: Inventory
 ) -> Keys:
     """Bucket, repositories, IAM user, policy and cluster access of one tenant; returns the user's keys (`known` where they still exist)."""
-    provide_bucket(clients, settings, tenant.bucket)
+    if tenant.bucket not in there.buckets:
+        provide_bucket(clients, settings, tenant.bucket)
     for name in tenant.repositories:
-        provide_repository(clients, name)
+        if name not in there.repositories:
+            provide_repository(clients, name)
     own = policy(settings, buckets=[tenant.bucket], repositories=tenant.repositories)
     keys = provide_user(clients, tenant.user, own, known)
     provide_access(clients, settings, tenant, groups)
@@ -91,17 +111,16 @@ def provide_access(clients: Clients, settings: Settings, tenant: Tenant, groups:
         _ask(eks.create_access_entry, **entry, **who)
 
 
-def provide_shared(clients: Clients, settings: Settings, known: Keys | None) -> Keys:
+def provide_shared(clients: Clients, settings: Settings, *, known: Keys | None, there: Inventory) -> Keys:
     """What the shared MLflow server, training and serving use: one bucket and one user for it."""
-    provide_bucket(clients, settings, SHARED_BUCKET)
+    if SHARED_BUCKET not in there.buckets:
+        provide_bucket(clients, settings, SHARED_BUCKET)
     return provide_user(clients, SHARED_USER, policy(settings, buckets=[SHARED_BUCKET], repositories=[]), known)
 
 
 def provide_bucket(clients: Clients, settings: Settings, name: str) -> None:
-    """Encrypted, versioned, closed to the public, with the guide's two prefixes; an existing bucket is left as it is."""
+    """Encrypted, versioned, closed to the public, with the guide's two prefixes."""
     s3 = clients("s3")
-    if _exists(s3.head_bucket, Bucket=name):
-        return
     location = (
         {} if settings.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": settings.region}}
     )
@@ -124,8 +143,6 @@ def configure_bucket(clients: Clients, name: str) -> None:
 def provide_repository(clients: Clients, name: str) -> None:
     """Scans on push and keeps the last ten images."""
     ecr = clients("ecr")
-    if _exists(ecr.describe_repositories, repositoryNames=[name]):
-        return
     _ask(ecr.create_repository, repositoryName=name, imageScanningConfiguration={"scanOnPush": True})
     _ask(ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=json.dumps(LIFECYCLE))
 

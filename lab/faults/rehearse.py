@@ -1,31 +1,40 @@
 """Break one thing, prove that exactly the expected checks notice it, apply the cure, prove that all is green again.
 
-A broken lab is never left behind: whatever ends a rehearsal, the mend runs first.
+A broken lab is never left behind: whatever ends a rehearsal, Ctrl-C and SIGTERM too, the mend runs first, and a second Ctrl-C waits for it.
 """
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 from lab import verify
 from lab.checks.base import Result
+from lab.errors import LabError
 from lab.faults import REGISTRY
 from lab.faults.base import Fault
+from lab.faults.words import WORDS
 from lab.settings import Tenant
 from lab.world import World
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """How one fault went. `problems` is empty where it went as the course teaches."""
+    """How one fault went for `tenant`. `problems` is empty where it went as the course teaches; `bystander` is who must not notice."""
 
     fault: str
     title: str
     tenant: str
+    bystander: str
+    who: str
     symptom: str
     cure: str
+    english: str
+    korean: str
     red: tuple[str, ...]
     hints: tuple[str, ...]
     problems: tuple[str, ...]
@@ -45,23 +54,43 @@ def active(world: World, people: Sequence[Tenant]) -> Iterator[tuple[Fault, Tena
 
 def rehearse(world: World, tenant: Tenant, faults: Sequence[Fault], *, say: Callable[[str], None]) -> list[Rehearsal]:
     """One fault after another; `say` gets a line per step."""
-    return [_one(world, tenant, fault, say) for fault in faults]
+    with _terminated_as_interrupted():
+        return [_one(world, tenant, fault, say) for fault in faults]
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM and SIGHUP (a closed terminal) end a rehearsal as Ctrl-C does: through its `finally`."""
+    with _handled((signal.SIGTERM, signal.SIGHUP), signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _uninterrupted(say: Callable[[str], None]) -> Iterator[None]:
+    """Until the block is done, signals only say that it goes on."""
+
+    def later(_: int, __: FrameType | None) -> None:
+        say("  … mending first, a moment")
+
+    with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), later):
+        yield
+
+
+@contextmanager
+def _handled(signals: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def _one(world: World, tenant: Tenant, fault: Fault, say: Callable[[str], None]) -> Rehearsal:
     started = time.monotonic()
     say(f"{fault.name}: {fault.title}")
     bystander = verify.other(world, tenant)
-    problems: list[str] = []
-    try:
-        fault.break_it(world, tenant)
-        if not fault.active(world, tenant):
-            problems.append("it did not break")
-        broken = verify.verify(world, user=tenant.num)
-        problems += _as_expected(fault, broken) + _untouched(world, fault, bystander)
-        say(f"  ✗ {', '.join(_red(broken)) or 'nothing turned red'}")
-    finally:
-        fault.mend_it(world, tenant)
+    broken, problems = _break(world, tenant, fault, bystander, say)
     healed = verify.verify(world, user=tenant.num)
     problems += [
         f"{result.code} is still {result.state} after the cure: {result.message}"
@@ -71,17 +100,40 @@ def _one(world: World, tenant: Tenant, fault: Fault, say: Callable[[str], None])
     for problem in problems:
         say(f"  ! {problem}")
     say(f"  {'✓ mended, all green' if not problems else 'not as expected'}")
+    words = WORDS[fault.name]
     return Rehearsal(
         fault=fault.name,
         title=fault.title,
         tenant=tenant.user,
+        bystander=bystander.user,
+        who=words.who,
         symptom=fault.words(fault.symptom, world, tenant),
         cure=fault.words(fault.cure, world, tenant),
+        english=fault.words(words.english, world, tenant),
+        korean=fault.words(words.korean, world, tenant),
         red=tuple(_red(broken)),
         hints=tuple(dict.fromkeys(result.hint for result in broken if result.state == "fail" and result.hint)),
         problems=tuple(problems),
         seconds=time.monotonic() - started,
     )
+
+
+def _break(
+    world: World, tenant: Tenant, fault: Fault, bystander: Tenant, say: Callable[[str], None]
+) -> tuple[list[Result], list[str]]:
+    """What the checks said while it was broken, and what was not as expected; it is mended when this ends, however it ends."""
+    try:
+        fault.break_it(world, tenant)
+        problems = [] if fault.active(world, tenant) else ["it did not break"]
+        broken = verify.verify(world, user=tenant.num)
+        problems += _as_expected(fault, broken) + _untouched(world, fault, bystander)
+        say(f"  ✗ {', '.join(_red(broken)) or 'nothing turned red'}")
+    except LabError as error:
+        return [], [f"it could not be rehearsed: {error.message}" + (f" ({error.hint})" if error.hint else "")]
+    finally:
+        with _uninterrupted(say):
+            fault.mend_it(world, tenant)
+    return broken, problems
 
 
 def _red(results: Sequence[Result]) -> list[str]:
@@ -104,22 +156,3 @@ def _untouched(world: World, fault: Fault, bystander: Tenant) -> list[str]:
         return []
     results = verify.verify(world, user=bystander.num)
     return [f"{bystander.user} is touched: {r.code} {r.message}" for r in results if r.state == "fail"]
-
-
-def report(rehearsals: Sequence[Rehearsal]) -> str:
-    """Markdown that an instructor can print: symptom, what turned red, and what to say."""
-    good = sum(rehearsal.good for rehearsal in rehearsals)
-    lines = ["# Rehearsal", "", f"{good} of {len(rehearsals)} faults went as the course teaches.", ""]
-    for number, one in enumerate(rehearsals, start=1):
-        lines += [f"## {number}. {one.title} ({one.fault}, {one.tenant})", ""]
-        lines += [
-            f"- What the student sees: `{one.symptom}`",
-            f"- Checks that turn red: {', '.join(one.red) or 'none'}",
-        ]
-        lines += [f"- The checks' hint: `{hint}`" for hint in one.hints]
-        lines += [
-            f"- Cure: `{one.cure}`",
-            f"- Rehearsed in {one.seconds:.1f} s: {'as expected' if one.good else '; '.join(one.problems)}",
-            "",
-        ]
-    return "\n".join(lines)

@@ -44,7 +44,8 @@ def s3_is_denied(world: World, tenant: Tenant) -> bool:
 def remove_bucket(world: World, tenant: Tenant) -> None:
     """Its objects are set aside first (their newest versions): breaking a lab loses nobody's work."""
     s3, aside = world.root("s3"), ASIDE.format(user=tenant.user)
-    resources.provide_bucket(world.root, world.settings, aside)
+    if not _bucket_exists(world, aside):
+        resources.provide_bucket(world.root, world.settings, aside)
     _copy(s3, tenant.bucket, aside)
     resources.remove_bucket(world.root, tenant.bucket)
 
@@ -87,7 +88,8 @@ def remove_repository(world: World, tenant: Tenant) -> None:
 
 
 def restore_repository(world: World, tenant: Tenant) -> None:
-    resources.provide_repository(world.root, tenant.repositories[1])
+    if repository_is_missing(world, tenant):
+        resources.provide_repository(world.root, tenant.repositories[1])
 
 
 def repository_is_missing(world: World, tenant: Tenant) -> bool:
