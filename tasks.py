@@ -301,12 +301,13 @@ def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False
     from lab import faults as known
     from lab import users, world
     from lab.faults import rehearse as rehearsals
+    from lab.reports import rehearsal
 
     loaded = world.load()
     chosen = [known.find(fault)] if fault else known.REGISTRY
     done = rehearsals.rehearse(loaded, loaded.settings.one(user), chosen, say=print)
     path = loaded.settings.state / "reports" / "rehearsal.md"
-    users.write_private(path, rehearsals.report(done))
+    users.write_private(path, rehearsal.render(done))
     good = sum(one.good for one in done)
     print(f"\n{good} of {len(done)} as expected; report: {path}")
     sys.exit(min(len(done) - good, 250))

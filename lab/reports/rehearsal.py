@@ -1,0 +1,50 @@
+"""A rehearsal as a page that an instructor prints and keeps at hand: an overview, then one short section per fault. Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.faults.rehearse import Rehearsal
+
+_CURES = {"student": "The student types", "instructor": "The instructor does"}
+
+
+def render(rehearsals: Sequence[Rehearsal]) -> str:
+    good = sum(one.good for one in rehearsals)
+    seconds = sum(one.seconds for one in rehearsals)
+    return "\n".join(
+        [
+            "# Rehearsal",
+            "",
+            f"{good} of {len(rehearsals)} faults went as the course teaches, in {seconds:.0f} s. Each was broken, noticed by exactly the expected",
+            "checks, mended with the guide's cure and proved green again; another tenant's checks stayed green.",
+            "",
+            *_overview(rehearsals),
+            "",
+            *(line for number, one in enumerate(rehearsals, start=1) for line in _section(number, one)),
+        ]
+    )
+
+
+def _overview(rehearsals: Sequence[Rehearsal]) -> list[str]:
+    """One line per fault: to find the section by what turned red."""
+    rows = [
+        f"| {number} | {one.title} | {', '.join(one.red) or '-'} | {one.who} | {'as expected' if one.good else '**not as expected**'} |"
+        for number, one in enumerate(rehearsals, start=1)
+    ]
+    return ["| | fault | checks that turn red | cured by | rehearsed |", "|---|---|---|---|---|", *rows]
+
+
+def _section(number: int, one: Rehearsal) -> list[str]:
+    lines = [f"## {number}. {one.title} ({one.fault})", "", "The student sees:", "", *_block(one.symptom)]
+    lines += ["Say to the student:", "", f"> {one.english}", ">", f"> {one.korean}", ""]
+    lines += [f"{_CURES[one.who]}:", "", *_block(one.cure)]
+    if hints := [hint for hint in one.hints if hint != one.cure]:
+        lines += ["The checks say:", "", *_block("\n".join(hints))]
+    proof = f"{one.tenant} green again, {one.bystander} untouched" if one.good else "; ".join(one.problems)
+    return [*lines, f"Rehearsed as {one.tenant} in {one.seconds:.1f} s: {proof}.", ""]
+
+
+def _block(text: str) -> list[str]:
+    """A block of code: commands may hold any character, and copy whole."""
+    return ["```", *text.splitlines(), "```", ""]
