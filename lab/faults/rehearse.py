@@ -24,7 +24,10 @@ from lab.world import World
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """How one fault went for `tenant`. `problems` is empty where it went as the course teaches; `bystander` is who must not notice."""
+    """How one fault went for `tenant`. `problems` is empty where it went as the course teaches.
+
+    `bystander` is the tenant whose checks stayed green, '' where the fault is everybody's.
+    """
 
     fault: str
     title: str
@@ -105,7 +108,7 @@ def _one(world: World, tenant: Tenant, fault: Fault, say: Callable[[str], None])
         fault=fault.name,
         title=fault.title,
         tenant=tenant.user,
-        bystander=bystander.user,
+        bystander=bystander.user if fault.scope == "tenant" else "",
         who=words.who,
         symptom=fault.words(fault.symptom, world, tenant),
         cure=fault.words(fault.cure, world, tenant),

@@ -16,8 +16,8 @@ def render(rehearsals: Sequence[Rehearsal]) -> str:
         [
             "# Rehearsal",
             "",
-            f"{good} of {len(rehearsals)} faults went as the course teaches, in {seconds:.0f} s. Each was broken, noticed by exactly the expected",
-            "checks, mended with the guide's cure and proved green again; another tenant's checks stayed green.",
+            f"{good} of {len(rehearsals)} faults went as the course teaches, in {seconds:.0f} s: broken, noticed by exactly the expected checks, mended,",
+            "and proved green again, while another tenant's checks stayed green.",
             "",
             *_overview(rehearsals),
             "",
@@ -41,7 +41,8 @@ def _section(number: int, one: Rehearsal) -> list[str]:
     lines += [f"{_CURES[one.who]}:", "", *_block(one.cure)]
     if hints := [hint for hint in one.hints if hint != one.cure]:
         lines += ["The checks say:", "", *_block("\n".join(hints))]
-    proof = f"{one.tenant} green again, {one.bystander} untouched" if one.good else "; ".join(one.problems)
+    others = f"{one.bystander} untouched" if one.bystander else "every tenant feels it"
+    proof = f"{one.tenant} green again, {others}" if one.good else "; ".join(one.problems)
     return [*lines, f"Rehearsed as {one.tenant} in {one.seconds:.1f} s: {proof}.", ""]
 
 

@@ -63,7 +63,7 @@ def one(**changes: object) -> Rehearsal:
 
 def test_a_page_that_an_instructor_prints() -> None:
     page = rehearsal.render([one(), one(fault="x", problems=("ML06 did not fail",), red=())])
-    assert page.startswith("# Rehearsal\n\n1 of 2 faults went as the course teaches, in 4 s.")
+    assert page.startswith("# Rehearsal\n\n1 of 2 faults went as the course teaches, in 4 s: ")
     assert "| 1 | MLflow server does not run | ML06 | student | as expected |" in page
     assert "| 2 | MLflow server does not run | - | student | **not as expected** |" in page
     assert "The student sees:\n\n```\nNo resources found\n```\n" in page
@@ -71,6 +71,10 @@ def test_a_page_that_an_instructor_prints() -> None:
     assert "The student types:\n\n```\nkubectl scale deployment mlflow-server\n```\n" in page
     assert "Rehearsed as user07 in 2.0 s: user07 green again, user08 untouched." in page
     assert "Rehearsed as user07 in 2.0 s: ML06 did not fail." in page
+
+
+def test_a_fault_that_everybody_feels_claims_no_untouched_tenant() -> None:
+    assert "user07 green again, every tenant feels it." in rehearsal.render([one(bystander="")])
 
 
 def test_a_hint_that_is_the_cure_is_said_once() -> None:
