@@ -16,8 +16,8 @@ def render(rehearsals: Sequence[Rehearsal]) -> str:
         [
             "# Rehearsal",
             "",
-            f"{good} of {len(rehearsals)} faults went as the course teaches, in {seconds:.0f} s: broken, noticed by exactly the expected checks, mended,",
-            "and proved green again, while another tenant's checks stayed green.",
+            f"{good} of {len(rehearsals)} faults went as the course teaches, in {seconds:.0f} s: broken, noticed by exactly the expected",
+            "checks, mended, and proved green again, while another tenant's checks stayed green.",
             "",
             *_overview(rehearsals),
             "",
