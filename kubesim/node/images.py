@@ -80,6 +80,11 @@ class Image:
         return tuple(self.config["Labels"].get("kubesim.preload", "").replace(",", " ").split())
 
     @property
+    def patient(self) -> bool:
+        """Whether its fork server may wait for an idle processor (LABEL kubesim.warm="idle")."""
+        return bool(self.config["Labels"].get("kubesim.warm") == "idle")
+
+    @property
     def tops(self) -> list[Path]:
         """The topmost folders and files the image brings, each to be shown at its own path in a container."""
         return list(_tops(self.root, self.root))

@@ -1,6 +1,7 @@
 """Fork servers ahead of need: an image with a preload list is imported when it appears, not when its first pod does.
 
-Importing is what a start costs; while PostgreSQL initialises and operators come up a processor is free for it.
+Importing is what a start costs; while PostgreSQL initialises and operators come up a processor is free for it. An image that is not needed at once
+says so (LABEL kubesim.warm="idle") and waits until the machine has little else to do.
 """
 
 from __future__ import annotations
@@ -9,11 +10,24 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable
 
+import psutil
+
 from kubesim.node.images import Image, ImageStore
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
+PATIENCE_SECONDS = 60
+IDLE_PERCENT = 50.0
+
+
+async def _idle() -> None:
+    """Until the processors were half idle for a second, or a minute has passed."""
+    psutil.cpu_percent(None)
+    for _ in range(PATIENCE_SECONDS):
+        await asyncio.sleep(1.0)
+        if psutil.cpu_percent(None) < IDLE_PERCENT:
+            return
 
 
 class Warmer:
@@ -29,7 +43,9 @@ class Warmer:
     async def run(self) -> None:
         """Until cancelled. One after another, by name: what a pod asks for meanwhile goes ahead by itself."""
         while True:
-            for image in self._new():
+            for image in sorted(self._new(), key=lambda image: image.patient):
+                if image.patient:
+                    await _idle()
                 await self._warm(image)
             await asyncio.sleep(LOOK_SECONDS)
 
