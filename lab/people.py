@@ -23,7 +23,7 @@ def add(settings: Settings, text: str, role: str) -> tuple[str, ...]:
     """Write the new numbers down; returns them. Raises LabError for one that is known, or a role that is not."""
     if role not in QUOTAS:
         raise LabError(f"no role {role!r}", f"one of: {', '.join(QUOTAS)}")
-    numbers = user_numbers(text)
+    numbers = sorted(set(user_numbers(text)))
     known = {tenant.num for tenant in settings.people}
     if twice := sorted(known & set(numbers)):
         raise LabError(f"user{', user'.join(twice)} is in the class already", "./inv tenants list")

@@ -157,6 +157,8 @@ def _numbers(part: str) -> list[str]:
     ends = [low, high] if dots else [low]
     if not all(re.fullmatch(r"[0-9]{1,2}", end) and int(end) for end in ends):
         raise LabError(f"{part!r} is not a user number", "user numbers are two digits, 01 to 99; a range is 01..15")
+    if int(ends[0]) > int(ends[-1]):
+        raise LabError(f"{part!r} is not a range: it ends before it begins", "a range is 01..15")
     return [f"{number:02d}" for number in range(int(ends[0]), int(ends[-1]) + 1)]
 
 

@@ -6,6 +6,8 @@ do outside its namespace is listed here, in full.
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -256,6 +258,21 @@ def test_a_service_of_ones_own_is_no_road_to_anothers_mlflow(students: Pair) -> 
         cluster.delete("v1", "Service", "road", namespace)
     made = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "road"}, "subsets": []}
     assert status(cluster, "POST", f"/api/v1/namespaces/{namespace}/endpoints", made, query={"dryRun": "All"}) == 403
+
+
+@pytest.mark.kubectl
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl on PATH")
+@pytest.mark.xfail(
+    strict=True,
+    reason="the simulator enforces no NetworkPolicy: pods reach every pod, as on stock Kubeflow without Istio",
+)
+def test_a_pod_of_ones_own_does_not_reach_anothers_mlflow(students: Pair, lab: Lab) -> None:
+    address = f"http://mlflow-server.{students.other.namespace}.svc.cluster.local:5000/health"
+    script = f"import urllib.request; print(urllib.request.urlopen({address!r}, timeout=5).status)"
+    command = ["kubectl", "exec", "deployment/mlflow-server", "--", "python", "-c", script]
+    environ = lab.student(students.me.num)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0, done.stdout
 
 
 GRANTED = {  # what a student's own policy allows, and STS to everybody
