@@ -1,4 +1,4 @@
-"""Bytes to objects, within bounds: 3 MiB, valid UTF-8, no deeper than the parser goes; JSON, YAML, or Kubernetes's protobuf."""
+"""Bytes to objects, within bounds: 3 MiB, valid UTF-8, no deeper than `bounds` allows; JSON, YAML, or Kubernetes's protobuf."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import yaml
 
+from kubesim import bounds
 from kubesim.api import media, protobuf
 from kubesim.api.request import Request
 from kubesim.errors import BadRequest, TooLarge, UnsupportedMedia
@@ -68,7 +69,9 @@ def _parse(request: Request, kind: str) -> Any:
     if len(request.body) > MAX_BODY:
         raise TooLarge(f"Request entity too large: limit is {MAX_BODY}")
     try:
-        return orjson.loads(request.body)
+        return bounds.load_json(request.body)
+    except bounds.Unbounded as error:
+        raise _unrecognized(kind, f"json: {error}") from None
     except orjson.JSONDecodeError as error:
         if "yaml" in request.content_type:
             return _yaml(request.body)
@@ -78,8 +81,10 @@ def _parse(request: Request, kind: str) -> Any:
 
 def _yaml(data: bytes) -> Any:
     try:
-        found = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return orjson.loads(orjson.dumps(found, default=str, option=orjson.OPT_NON_STR_KEYS))
+        found = bounds.load_yaml(data)
+        return bounds.load_json(orjson.dumps(found, default=str, option=orjson.OPT_NON_STR_KEYS))
+    except bounds.Unbounded as error:
+        raise BadRequest(f"error decoding YAML: {error}") from None
     except (yaml.YAMLError, orjson.JSONEncodeError, UnicodeDecodeError, RecursionError, ValueError, TypeError) as error:
         raise BadRequest(f"error decoding YAML: {type(error).__name__}") from None
 

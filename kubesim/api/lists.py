@@ -81,7 +81,7 @@ def answer(
 
 
 def find(server: Server, request: Request, wanted: Scope) -> Found:
-    limit, token = integer(request.query, "limit") or 0, request.query.get("continue", "")
+    limit, token = max(0, integer(request.query, "limit") or 0), request.query.get("continue", "")
     after = resume(token) if token else None
     if not wanted.selective and not wanted.name:
         page = server.store.page(wanted.kind, wanted.namespace, limit=limit, after=after)

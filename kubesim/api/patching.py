@@ -53,6 +53,8 @@ def _checked(call: Call, applied: Any) -> Object:
         raise _manager_required()
     metadata = applied.get("metadata")
     metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, dict):
+        raise BadRequest("error decoding YAML: metadata must be an object")
     for key, wanted in (("apiVersion", call.resource.api_version), ("kind", call.resource.kind)):
         if not applied.get(key):
             raise BadRequest(f"invalid object type: /, Kind={applied.get('kind', '')}")

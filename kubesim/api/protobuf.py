@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kubesim import bounds
 from kubesim.errors import BadRequest
 from kubesim.resources import Object
 
@@ -59,8 +60,21 @@ class _Malformed(Exception):
 def decode(body: bytes, kind: str) -> Object:
     """The object in a request's body. `kind` names what is expected, for the message and where the body leaves its type out."""
     try:
-        return _unwrap(body, kind)
-    except (_Malformed, IndexError, struct.error, ValueError, OverflowError, KeyError) as error:
+        found = _unwrap(body, kind)
+        bounds.check(found)
+        return found
+    except bounds.Unbounded as error:
+        raise BadRequest(f"the object provided is unrecognized (must be of type {kind}): {error}") from None
+    except (
+        _Malformed,
+        IndexError,
+        struct.error,
+        ValueError,
+        OverflowError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ) as error:
         what = f"the object provided is unrecognized (must be of type {kind})"
         raise BadRequest(f"{what}: couldn't get version/kind; {type(error).__name__.strip('_')}") from None
 

@@ -17,7 +17,7 @@ from kubesim.admission.request import AdmissionRequest, Operation
 from kubesim.api import media
 from kubesim.api.request import Call
 from kubesim.auth.reader import Reader
-from kubesim.errors import UnsupportedMedia
+from kubesim.errors import BadRequest, UnsupportedMedia
 from kubesim.resources import Object, Resource
 from kubesim.schema import Model, Schemas
 
@@ -91,12 +91,18 @@ class Steps:
     def patched(self, call: Call, obj: Object, body: Any, kind: str) -> Object:
         """`obj` with a patch of one of the three stateless kinds applied."""
         if kind == media.JSON_PATCH:
-            return patch.json_patch(obj, body)
-        if kind == media.MERGE_PATCH:
-            return patch.merge_patch(obj, body)
-        if kind == media.STRATEGIC_PATCH and not call.resource.custom:
-            return patch.strategic_merge(self.model(call.resource), obj, body)
-        raise unsupported(call.resource)
+            found = patch.json_patch(obj, body)
+        elif kind == media.MERGE_PATCH:
+            found = patch.merge_patch(obj, body)
+        elif kind == media.STRATEGIC_PATCH and not call.resource.custom:
+            found = patch.strategic_merge(self.model(call.resource), obj, body)
+        else:
+            raise unsupported(call.resource)
+        if not isinstance(found.setdefault("metadata", {}), dict):
+            raise BadRequest(
+                f"{call.resource.kind} in version {call.resource.version!r} cannot be handled: metadata must be an object"
+            )
+        return found
 
     def applied(self, call: Call, live: Object | None, body: Object, now: str) -> Object:
         """Server-side apply's merge; not yet defaulted."""

@@ -6,10 +6,15 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
+from kubesim import bounds
 from kubesim.errors import BadRequest, Invalid, TooLarge
 from kubesim.resources import Object
 
 MAX_OPERATIONS = 10_000
+MAX_COPIED = 3 * 1024 * 1024
+"""Copies of copies double: what all of a patch's copies take together is bounded, as in Kubernetes."""
 REJECTED = "the server rejected our request due to an error in our request"
 
 
@@ -20,9 +25,17 @@ def json_patch(obj: Object, operations: object) -> Object:
     if len(operations) > MAX_OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}")
     document: Any = copy.deepcopy(obj)
+    copied = 0
     try:
         for operation in operations:
+            if operation["op"] == "copy":
+                copied += _size(document, operation)
+            if copied > MAX_COPIED:
+                raise TooLarge(f"the copy operations of a JSON patch may copy {MAX_COPIED} bytes, which is exceeded")
             document = OPERATIONS[operation["op"]](document, operation)
+        bounds.check(document)
+    except bounds.Unbounded as error:
+        raise BadRequest(f"json: {error}") from None
     except (LookupError, ValueError, TypeError) as error:
         raise Invalid(REJECTED) from error
     if not isinstance(document, dict):
@@ -110,6 +123,10 @@ def _move(document: Any, operation: Object) -> Any:
     if target[: len(source)] == source:
         raise ValueError("cannot move a value into itself")
     return _put(document, target, _take(document, source))
+
+
+def _size(document: Any, operation: Object) -> int:
+    return len(orjson.dumps(_get(document, pointer(operation["from"]))))
 
 
 def _copy(document: Any, operation: Object) -> Any:
