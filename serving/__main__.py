@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
 from types import FrameType
@@ -63,6 +64,8 @@ def main() -> int:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=15,
     )
+    # uvicorn raises the signal again once it has ended in order: that is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     Server(config, service).run()
     return 0
 
