@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
 from lab import verify
@@ -17,35 +16,10 @@ from lab.checks.base import Result
 from lab.errors import LabError
 from lab.faults import REGISTRY
 from lab.faults.base import Fault
+from lab.faults.outcome import Rehearsal
 from lab.faults.words import WORDS
 from lab.settings import Tenant
 from lab.world import World
-
-
-@dataclass(frozen=True)
-class Rehearsal:
-    """How one fault went for `tenant`. `problems` is empty where it went as the course teaches.
-
-    `bystander` is the tenant whose checks stayed green, '' where the fault is everybody's.
-    """
-
-    fault: str
-    title: str
-    tenant: str
-    bystander: str
-    who: str
-    symptom: str
-    cure: str
-    english: str
-    korean: str
-    red: tuple[str, ...]
-    hints: tuple[str, ...]
-    problems: tuple[str, ...]
-    seconds: float
-
-    @property
-    def good(self) -> bool:
-        return not self.problems
 
 
 def active(world: World, people: Sequence[Tenant]) -> Iterator[tuple[Fault, Tenant]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.faults.rehearse import Rehearsal
+from lab.faults.outcome import Rehearsal
 
 _CURES = {"student": "The student types", "instructor": "The instructor does"}
 

@@ -11,7 +11,7 @@ from lab.aws.standin import StandIn
 from lab.clusters.sim import Sim
 from lab.faults import REGISTRY
 from lab.faults.base import Fault
-from lab.faults.rehearse import Rehearsal
+from lab.faults.outcome import Rehearsal
 from lab.faults.words import WORDS
 from lab.reports import rehearsal
 from lab.world import World
