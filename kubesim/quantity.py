@@ -11,13 +11,14 @@ Format = Literal["DecimalSI", "BinarySI", "DecimalExponent"]
 
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+LARGEST = Fraction(2**63 - 1)
 _PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([KMGTPE]i)|([numkMGTPE]|)|[eE]([+-]?\d{1,3}))")
 
 
 def parse(text: str | float) -> Fraction:
-    """The value; raises ValueError for what Kubernetes refuses. Numbers are taken as they print."""
+    """The value, which Kubernetes caps at 64 bits; raises ValueError for what it refuses. Numbers are taken as they print."""
     number, exponent_base, exponent = _parts(str(text))
-    return number * Fraction(exponent_base) ** exponent
+    return max(-LARGEST, min(LARGEST, number * Fraction(exponent_base) ** exponent))
 
 
 def valid(text: object) -> bool:
