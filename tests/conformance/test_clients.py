@@ -274,7 +274,7 @@ async def test_kr8s(api: Any, kubeconfig: Path) -> None:
     shown = await made.exec(["echo", "hello"])
     assert shown.stdout == b"hello\n"
     await made.label({"seen": "yes"})
-    assert [one.name async for one in client.get("pods", namespace=SPACE, label_selector="seen=yes")] == ["kr8s"]
+    assert [_name(one) async for one in client.get("pods", namespace=SPACE, label_selector="seen=yes")] == ["kr8s"]
     async with made.portforward(8000) as port:
         page = await asyncio.to_thread(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read())
     assert b"Directory listing" in page
@@ -289,6 +289,10 @@ async def test_kr8s(api: Any, kubeconfig: Path) -> None:
     await settings.delete()
     assert not await settings.exists()
     assert [one async for one in Kr8sDeployment.list(api=client, namespace=SPACE)] == []
+
+
+def _name(found: Any) -> str:
+    return str(found.name)
 
 
 # lightkube
