@@ -62,6 +62,7 @@ def run(request: Request, client: MlflowClient) -> Result:
     try:
         return _run(request, table, recorder, undo, started)
     except BaseException as error:
+        _seen(error)
         undo.all(error)
         raise
 
@@ -149,10 +150,20 @@ class _Undo:
 
 
 def stop_on_sigterm() -> None:
-    """SIGTERM becomes Stopped, so that the run ends KILLED and not, for ever, RUNNING."""
+    """SIGTERM becomes Stopped, so that the run ends KILLED and not, for ever, RUNNING.
+
+    A library may swallow what is raised in the middle of it (a callback, a broad except): it is raised every second until `run` has seen it.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, 1.0)
         raise Stopped("stopped by SIGTERM: the Job or its pod was deleted")
 
     signal.signal(signal.SIGTERM, stop)
+
+
+def _seen(error: BaseException) -> None:
+    if isinstance(error, Stopped):
+        signal.setitimer(signal.ITIMER_REAL, 0)

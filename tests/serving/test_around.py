@@ -167,4 +167,4 @@ def test_the_command_serves_what_was_trained_and_ends_within_its_time(stack: Sta
         assert child.wait(10) == 0
         events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
         assert "model in service" in events
-        assert events[-1] == "draining"
+        assert events.count("draining") == 1, events
