@@ -62,7 +62,9 @@ class Client:
 
     @classmethod
     async def connect(cls, where: Target) -> Client:
-        reader, writer = await asyncio.open_connection(where.host, where.port, ssl=where.context, limit=64 * 1024 * 1024)
+        reader, writer = await asyncio.open_connection(
+            where.host, where.port, ssl=where.context, limit=64 * 1024 * 1024
+        )
         return cls(where, reader, writer)
 
     async def send(self, method: str, path: str, body: Any = None) -> int:
@@ -96,7 +98,12 @@ class Client:
 
 def config_map(name: str) -> dict[str, Any]:
     data = {f"key-{n}": "x" * 40 for n in range(5)}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"bench": "yes"}}, "data": data}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "labels": {"bench": "yes"}},
+        "data": data,
+    }
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,9 @@ class Row:
     value: str
 
 
-async def rate(clients: int, where: Target, seconds: float, one: Callable[[Client, int], Awaitable[object]]) -> tuple[float, float]:
+async def rate(
+    clients: int, where: Target, seconds: float, one: Callable[[Client, int], Awaitable[object]]
+) -> tuple[float, float]:
     """Requests per second, and the median of their times in milliseconds."""
     times: list[float] = []
     end = time.perf_counter() + seconds
@@ -129,20 +138,38 @@ async def rate(clients: int, where: Target, seconds: float, one: Callable[[Clien
 async def rows(where: Target, *, seconds: float, objects: int, watchers: int) -> list[Row]:
     admin = await Client.connect(where)
     base = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
-    await admin.ask("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    await admin.ask(
+        "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    )
     found = []
     try:
         for clients in (1, 8):
-            per_second, median = await rate(clients, where, seconds, lambda c, n: c.ask("POST", base, config_map(f"c{clients}-{n}")))  # noqa: B023
-            found.append(Row(f"creates/s, {clients} client{'s' if clients > 1 else ''}", f"{per_second:.0f} (p50 {median:.2f} ms)"))
+            per_second, median = await rate(
+                clients, where, seconds, lambda c, n: c.ask("POST", base, config_map(f"c{clients}-{n}"))
+            )  # noqa: B023
+            found.append(
+                Row(
+                    f"creates/s, {clients} client{'s' if clients > 1 else ''}",
+                    f"{per_second:.0f} (p50 {median:.2f} ms)",
+                )
+            )
         await admin.ask("DELETE", base)
         for n in range(objects):
             await admin.ask("POST", base, config_map(f"o-{n}"))
         for clients in (1, 8):
-            per_second, median = await rate(clients, where, seconds, lambda c, n: c.ask("GET", f"{base}/o-{n % objects}"))
-            found.append(Row(f"gets/s, {clients} client{'s' if clients > 1 else ''}", f"{per_second:.0f} (p50 {median:.2f} ms)"))
+            per_second, median = await rate(
+                clients, where, seconds, lambda c, n: c.ask("GET", f"{base}/o-{n % objects}")
+            )
+            found.append(
+                Row(f"gets/s, {clients} client{'s' if clients > 1 else ''}", f"{per_second:.0f} (p50 {median:.2f} ms)")
+            )
         found.append(Row(f"list of {objects} ConfigMaps", f"{await listed(admin, base):.1f} ms (p50)"))
-        found.append(Row(f"write to the last of {watchers} watchers", f"{await fanned(where, admin, base, watchers):.1f} ms (p50)"))
+        found.append(
+            Row(
+                f"write to the last of {watchers} watchers",
+                f"{await fanned(where, admin, base, watchers):.1f} ms (p50)",
+            )
+        )
     finally:
         await admin.ask("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
         admin.close()
@@ -162,7 +189,9 @@ async def fanned(where: Target, admin: Client, path: str, watchers: int) -> floa
     """From the moment a write is sent to the moment the last watcher has it."""
     clients = [await Client.connect(where) for _ in range(watchers)]
     for client in clients:
-        await client.send("GET", f"{path}?watch=1&resourceVersion={_version(await admin.ask('GET', path + '?limit=1'))}")
+        await client.send(
+            "GET", f"{path}?watch=1&resourceVersion={_version(await admin.ask('GET', path + '?limit=1'))}"
+        )
     times = []
     for n in range(20):
         arrived = [asyncio.ensure_future(client.line()) for client in clients]
@@ -186,7 +215,9 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=2500)
     parser.add_argument("--watchers", type=int, default=50)
     arguments = parser.parse_args()
-    measure = rows(target(arguments.kubeconfig), seconds=arguments.seconds, objects=arguments.objects, watchers=arguments.watchers)
+    measure = rows(
+        target(arguments.kubeconfig), seconds=arguments.seconds, objects=arguments.objects, watchers=arguments.watchers
+    )
     for row in asyncio.run(measure):
         print(f"{row.name:<36} {row.value}")
 
