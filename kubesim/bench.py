@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,6 +136,10 @@ async def rate(
     return len(times) / (time.perf_counter() - begin), statistics.median(times) * 1000
 
 
+async def _make(base: str, prefix: str, client: Client, number: int) -> object:
+    return await client.ask("POST", base, config_map(f"{prefix}-{number}"))
+
+
 async def rows(where: Target, *, seconds: float, objects: int, watchers: int) -> list[Row]:
     admin = await Client.connect(where)
     base = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
@@ -144,9 +149,7 @@ async def rows(where: Target, *, seconds: float, objects: int, watchers: int) ->
     found = []
     try:
         for clients in (1, 8):
-            per_second, median = await rate(
-                clients, where, seconds, lambda c, n: c.ask("POST", base, config_map(f"c{clients}-{n}"))
-            )  # noqa: B023
+            per_second, median = await rate(clients, where, seconds, partial(_make, base, f"c{clients}"))
             found.append(
                 Row(
                     f"creates/s, {clients} client{'s' if clients > 1 else ''}",
