@@ -10,6 +10,7 @@ user. Everything here runs in a forked child with one thread, between fork and e
 # ruff: noqa: PTH102, PTH103, PTH112, PTH114, PTH115, PTH116, PTH208, PTH211
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import subprocess
@@ -87,6 +88,14 @@ def set_hostname(name: str) -> None:
     _check(_libc.sethostname(name.encode(), len(name.encode())), "sethostname")
 
 
+NEEDED = tuple(
+    dict.fromkeys(
+        (sys.base_prefix, sys.prefix, str(Path(sys.executable).resolve().parent), str(Path(__file__).parent / "guest"))
+    )
+)
+"""What a Python program in a container cannot do without, wherever the lab was cloned to."""
+
+
 class Root:
     """A root under construction at `at`, while the host's root is still `/`."""
 
@@ -126,6 +135,12 @@ class Root:
         self.volumes.add(target)
         if mount.read_only:
             _read_only(self.at + target)
+
+    def keep(self, path: str) -> None:
+        """Show the host's `path` again where a volume hides it: a clone below /tmp, while every container has a /tmp of its own."""
+        if os.path.exists(path) and not os.path.exists(self.at + path):
+            with contextlib.suppress(OSError):
+                self.bind(Mount(path, path, read_only=True))
 
     def cover(self, path: str) -> None:
         """Hide a host folder behind an empty one."""
@@ -233,6 +248,8 @@ def build(at: str, mounts: Sequence[Mount], *, hidden: Sequence[str] = (), reach
     root.devices()
     for mount in sorted(mounts, key=lambda mount: mount.target.count("/")):
         root.bind(mount)
+    for path in NEEDED:
+        root.keep(path)
     for path in hidden:
         root.cover(path)
     root.enter()
