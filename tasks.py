@@ -208,12 +208,19 @@ def bench(ctx: Context, what: str = "lab") -> None:
     measurements.main(world.load(), what)
 
 
-@lab_task(name="test", help={"only": "lint, types, layers or tests (all)", "k": "pytest's -k"})
-def check(ctx: Context, only: str = "", k: str = "") -> None:
+@lab_task(
+    name="test",
+    help={
+        "only": "lint, layers, types or tests (all)",
+        "k": "pytest's -k",
+        "all_": "also the tests that take minutes each",
+    },
+)
+def check(ctx: Context, only: str = "", k: str = "", all_: bool = False) -> None:
     """Lint, types, layers and tests: what CI runs."""
     from lab import quality
 
-    sys.exit(quality.main(only=only, k=k))
+    sys.exit(quality.main(only=only, k=k, everything=all_))
 
 
 @lab_task(name="list", default=True)

@@ -11,19 +11,19 @@ from lab.errors import LabError
 from lab.settings import ROOT
 
 
-def commands(k: str) -> dict[str, Sequence[Sequence[str]]]:
+def commands(k: str, *, everything: bool) -> dict[str, Sequence[Sequence[str]]]:
     python = [sys.executable, "-m"]
     return {
         "lint": [[*python, "ruff", "format", "--check", "."], [*python, "ruff", "check", "."]],
         "layers": [[sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]],
         "types": [[*python, "mypy"]],
-        "tests": [[*python, "pytest", *(["-k", k] if k else [])]],
+        "tests": [[*python, "pytest", *(["-k", k] if k else []), *(["-m", ""] if everything else [])]],
     }
 
 
-def main(*, only: str, k: str) -> int:
+def main(*, only: str, k: str, everything: bool) -> int:
     """Run all, or the one named; stops at the first that fails and returns its exit code."""
-    parts = commands(k)
+    parts = commands(k, everything=everything)
     if only and only not in parts:
         raise LabError(f"no part {only!r}", f"one of: {', '.join(parts)}")
     for name in [only] if only else parts:

@@ -138,7 +138,7 @@ class Root:
 
     def keep(self, path: str) -> None:
         """Show the host's `path` again where a volume hides it: a clone below /tmp, while every container has a /tmp of its own."""
-        if os.path.exists(path) and not os.path.exists(self.at + path):
+        if Path(path).exists() and not Path(self.at + path).exists():
             with contextlib.suppress(OSError):
                 self.bind(Mount(path, path, read_only=True))
 

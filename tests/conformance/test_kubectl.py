@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from tests.conformance.session import Kubectl, ended, eventually, line_of
 
 pytestmark = [
+    pytest.mark.exhaustive,
     pytest.mark.kubectl,
     pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs the real kubectl on PATH"),
 ]

@@ -29,7 +29,7 @@ from tests.awssim.images import OCI, digest_of, image
 from tests.e2e.attempts import Attempt, Figures, Resource, discover, on_aws, on_cluster, status
 from tests.e2e.conftest import Lab
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 OWN_REVIEWS = {  # what everybody may ask about themselves; an incomplete review is 400 or 422, not 403
     "create /apis/authentication.k8s.io/v1/selfsubjectreviews": 200,

@@ -20,6 +20,7 @@ from lab.kube import Cluster
 from tests.e2e.conftest import ROOT, Lab
 
 pytestmark = [
+    pytest.mark.exhaustive,
     pytest.mark.e2e,
     pytest.mark.kubectl,
     pytest.mark.timeout(300),

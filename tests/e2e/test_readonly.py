@@ -24,7 +24,7 @@ from lab.kube import Cluster, Refused
 from lab.world import World
 from tests.e2e.conftest import Lab
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 AWS_READS = ("Head", "Get", "List", "Describe")
 

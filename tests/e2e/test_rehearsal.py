@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.conftest import Lab
 
 TOOLS = all(shutil.which(tool) for tool in ("kubectl", "aws"))
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive, pytest.mark.timeout(300)]
 needs_tools = pytest.mark.skipif(not TOOLS, reason="no kubectl or no aws on PATH")
 
 

@@ -14,7 +14,7 @@ import pytest
 from lab.kube import Cluster
 from tests.e2e.conftest import ROOT, Lab
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
