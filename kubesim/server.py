@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from kubesim import addresses, builtin, controllers, node
+from kubesim import addresses, builtin, controllers, ending, node
 from kubesim.admission.chain import Chain
 from kubesim.api import bootstrap, events, services
 from kubesim.api.app import Server
@@ -227,9 +227,7 @@ class Background:
 
     async def stop(self) -> None:
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ending.cancel(tasks)
 
 
 # Files

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from kubesim import quantity
+from kubesim import ending, quantity
 from kubesim.client import Client
 from kubesim.controllers.clock import SystemClock
 from kubesim.controllers.informer import Informer
@@ -82,9 +82,7 @@ class Node:
     async def stop(self, *, containers: bool) -> None:
         """After `run` was cancelled: let go of the processes, or (`containers`) end them all."""
         tasks = [*self.host.tasks, *(worker.task for worker in self.workers.values() if worker.task is not None)]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ending.cancel(tasks)
         await self.host.prober.close()
         await self.network.close()
         await self.runtime.stop()
