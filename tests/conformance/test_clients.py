@@ -266,6 +266,17 @@ def _toy(custom: Any) -> None:
 # kr8s
 
 
+def _fetched(url: str) -> bytes:
+    """The page, once the program in the pod listens: a pod without a readiness probe is ready before that."""
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return bytes(answer.read())
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{url} never answered")
+
+
 async def test_kr8s(api: Any, kubeconfig: Path) -> None:
     client = await kr8s.asyncio.api(kubeconfig=str(kubeconfig), namespace=SPACE)
     made = await Kr8sPod({**pod("kr8s", *SERVE), "metadata": {"name": "kr8s", "namespace": SPACE}}, api=client)
@@ -276,7 +287,7 @@ async def test_kr8s(api: Any, kubeconfig: Path) -> None:
     await made.label({"seen": "yes"})
     assert [_name(one) async for one in client.get("pods", namespace=SPACE, label_selector="seen=yes")] == ["kr8s"]
     async with made.portforward(8000) as port:
-        page = await asyncio.to_thread(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read())
+        page = await asyncio.to_thread(_fetched, f"http://127.0.0.1:{port}/")
     assert b"Directory listing" in page
     assert any([line async for line in made.logs()])
     await made.delete()
