@@ -138,7 +138,11 @@ class Root:
 
     def keep(self, path: str) -> None:
         """Show the host's `path` again where a volume hides it: a clone below /tmp, while every container has a /tmp of its own."""
-        if Path(path).exists() and not Path(self.at + path).exists():
+        if not Path(path).exists():
+            return
+        shown = Path(self.at + path)
+        # An empty folder of that name may be left in the volume from the container's last run.
+        if not (shown.exists() and shown.samefile(path)):
             with contextlib.suppress(OSError):
                 self.bind(Mount(path, path, read_only=True))
 
