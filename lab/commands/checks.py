@@ -1,0 +1,96 @@
+"""The course's checks, and what can be broken to rehearse them."""
+
+import os
+import sys
+
+from invoke.context import Context
+
+from lab.commands.command import command
+
+
+@command(
+    help={
+        "user": "one tenant or several: 01, 01,20, 01..05, all ($USER_NUM, as in the course's scripts; else all)",
+        "part": "kubeflow, mlflow or storage (all three)",
+        "json_": "print JSON",
+        "lang": "en or ko (the guides' own layout)",
+        "junit": "also write JUnit XML to this file",
+        "html": "also write one self-contained page to this file",
+        "watch": "again every few seconds until all is green",
+    }
+)
+def verify(
+    ctx: Context,
+    user: str = "",
+    part: str = "",
+    json_: bool = False,
+    lang: str = "en",
+    junit: str = "",
+    html: str = "",
+    watch: bool = False,
+) -> None:
+    """Run the course's 23 checks as each tenant; the exit code is the number of failed checks."""
+    from lab import verify as verification
+    from lab import world
+
+    user = user or os.environ.get("USER_NUM", "")
+    out = verification.output(as_json=json_, lang=lang, junit=junit, html=html)
+    sys.exit(verification.main(world.load(), out, user=user, part=part, watch=watch))
+
+
+@command(help={"active": "only what is broken now"})
+def faults(ctx: Context, active: bool = False) -> None:
+    """What can be broken on purpose, the symptom a student sees and the cure: ./inv faults --active"""
+    from lab import show, verify, world
+    from lab.faults import REGISTRY
+    from lab.faults import rehearse as rehearsals
+
+    if active:
+        loaded = world.load()
+        show.active(loaded, list(rehearsals.active(loaded, verify.started(loaded))))
+    else:
+        show.faults(REGISTRY)
+
+
+@command(name="break", positional=["fault"], help={"fault": "its name, see ./inv faults", "user": "whose"})
+def break_(ctx: Context, fault: str, user: str = "") -> None:
+    """Break one thing of a tenant: ./inv break mlflow-down --user 07"""
+    from lab import faults as known
+    from lab import show, world
+
+    loaded = world.load()
+    chosen, tenant = known.find(fault), loaded.settings.one(user)
+    chosen.break_it(loaded, tenant)
+    show.broken(loaded, chosen, tenant)
+
+
+@command(positional=["fault"], help={"fault": "its name, see ./inv faults --active", "user": "whose"})
+def mend(ctx: Context, fault: str, user: str = "") -> None:
+    """Mend what break broke: ./inv mend mlflow-down --user 07"""
+    from lab import faults as known
+    from lab import world
+
+    loaded = world.load()
+    chosen, tenant = known.find(fault), loaded.settings.one(user)
+    chosen.mend_it(loaded, tenant)
+    print(f"✓ {chosen.name} of {tenant.user} is mended")
+
+
+@command(
+    help={"user": "the tenant to rehearse with (07)", "fault": "only this one", "all_": "all faults (the default)"}
+)
+def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False) -> None:
+    """Break, notice, mend, prove: one fault after another, with a report to print."""
+    from lab import faults as known
+    from lab import users, world
+    from lab.faults import rehearse as rehearsals
+    from lab.reports import rehearsal
+
+    loaded = world.load()
+    chosen = [known.find(fault)] if fault else known.REGISTRY
+    done = rehearsals.rehearse(loaded, loaded.settings.one(user), chosen, say=print)
+    path = loaded.settings.state / "reports" / "rehearsal.md"
+    users.write_private(path, rehearsal.render(done))
+    good = sum(one.good for one in done)
+    print(f"\n{good} of {len(done)} as expected; report: {path}")
+    sys.exit(min(len(done) - good, 250))
