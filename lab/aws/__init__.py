@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.aws.base import Provider
+from lab.aws.real import Real
 from lab.aws.standin import StandIn
 from lab.errors import LabError
 from lab.settings import Settings
 
-PROVIDERS: dict[str, Callable[[Settings], Provider]] = {"standin": StandIn}
+PROVIDERS: dict[str, Callable[[Settings], Provider]] = {"standin": StandIn, "real": Real}
 
 
 def detect(settings: Settings) -> tuple[Provider, str]:

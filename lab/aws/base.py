@@ -15,6 +15,8 @@ class Keys:
 
     access_key_id: str
     secret: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    """Of a temporary session (single sign-on, an assumed role); empty for a user's own keys."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,15 @@ class Provider(Protocol):
         ...
 
     def endpoint(self, service: str = "s3") -> str:
-        """The URL at which this host reaches a service."""
+        """The URL at which this host reaches a service; empty where the AWS SDK knows it (real AWS)."""
         ...
 
     def root(self) -> Keys:
         """The administrator's keys."""
+        ...
+
+    def keys(self, user: str) -> Keys | None:
+        """The keys that a tenant's IAM user (`user01`) has; None where there are none."""
         ...
 
     def running(self) -> bool: ...

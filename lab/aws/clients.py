@@ -32,12 +32,16 @@ class Clients:
             return self._made[service]
 
     def _make(self, service: str) -> Any:
-        session = _session(self.keys, self.region, self.provider.endpoint(service).removeprefix("http://"))
         from botocore.config import Config
 
         config = Config(
-            retries={"max_attempts": 2, "mode": "standard"}, connect_timeout=5, read_timeout=60, max_pool_connections=24
+            retries={"max_attempts": 2, "mode": "standard"},
+            connect_timeout=5,
+            read_timeout=60,
+            max_pool_connections=24,
+            ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs do not know it
         )
+        session = _session(self.keys, self.region, self.provider.endpoint(service).removeprefix("http://"))
         return session.client(service, config=config)
 
 
@@ -58,6 +62,11 @@ class NoKeys(Clients):
 
 @lru_cache(maxsize=64)
 def _session(keys: Keys, region: str, host: str) -> Any:
+    """AWS itself where there is no host, else localstack_client's session, which wants AWS_ENDPOINT_URL out of its way."""
+    import boto3
+
+    if not host:
+        return boto3.session.Session(keys.access_key_id, keys.secret, keys.token or None, region)
     os.environ.pop("AWS_ENDPOINT_URL", None)
     from localstack_client.session import Session
 

@@ -9,7 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import ports
+from lab import ports, users
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
 from lab.errors import AwsError
@@ -61,6 +61,9 @@ class StandIn:
             return Keys(found["access_key_id"], found["secret_access_key"])
         except (OSError, ValueError, KeyError):
             raise AwsError(f"no root key in {self.folder() / 'root.json'}", "is the lab up? ./inv up") from None
+
+    def keys(self, user: str) -> Keys | None:
+        return users.read_keys(self.settings, user)
 
     def stop(self) -> bool:
         return self.daemon.stop()
