@@ -3,22 +3,20 @@
 A Blob is not ``bytes`` on purpose: a path of ministack that we have not taught about it fails loudly instead of storing nothing.
 """
 
-import asyncio
 import base64
 import hashlib
 import os
 import secrets
 import zlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from awssim import crc
+from awssim.pipe import BLOCK, Pieces, write_all
 
 IN_MEMORY = 256 * 1024
-BLOCK = 1 << 20
 
 
 class Hash(Protocol):
@@ -131,25 +129,20 @@ class Spool:
         self.path: Path | None = None
         self.size = 0
 
-    def write(self, data: bytes) -> None:
-        self.size += len(data)
+    def write(self, pieces: Pieces) -> None:
+        self.size += sum(map(len, pieces))
         if self._file is None and self.size <= IN_MEMORY:
-            self._memory += data
+            self._memory += b"".join(pieces)
             return
         if self._file is None:
             self.path = new_name(self._directory)
             self._file = self.path.open("xb", buffering=0)
-            first, self._memory = bytes(self._memory), bytearray()
-            self._append(first)
-        self._append(data)
-
-    def _append(self, data: bytes) -> None:
+            pieces = [bytes(self._memory), *pieces]
+            self._memory.clear()
         for hasher in self._hashes.values():
-            hasher.update(data)
-        assert self._file
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+            for piece in pieces:
+                hasher.update(piece)
+        write_all(self._file.fileno(), pieces)
 
     def finish(self) -> bytes | Blob:
         """The whole body."""
@@ -163,38 +156,3 @@ class Spool:
             self._file.close()
             with suppress(FileNotFoundError):
                 self.path.unlink()
-
-
-class Pipe:
-    """Hands blocks to a slow consumer in another thread while the next block arrives: one is under way, one is being filled."""
-
-    def __init__(self, consume: Callable[[bytes], None]) -> None:
-        self._consume = consume
-        self._block = bytearray()
-        self._under_way: asyncio.Future[None] | None = None
-
-    async def put(self, data: bytes) -> None:
-        self._block += data
-        if len(self._block) >= BLOCK:
-            block, self._block = bytes(self._block), bytearray()
-            await self._settle()
-            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._consume, block))
-
-    async def end(self) -> None:
-        """Hand over what is left, and wait until all of it is consumed."""
-        await self._settle()
-        block, self._block = bytes(self._block), bytearray()
-        if len(block) > IN_MEMORY:
-            await asyncio.to_thread(self._consume, block)
-        elif block:
-            self._consume(block)
-
-    async def _settle(self) -> None:
-        if self._under_way is not None:
-            waiting, self._under_way = self._under_way, None
-            await waiting
-
-    async def abandon(self) -> None:
-        """Wait for what is under way, so that its file may be removed; what went wrong there does not matter any more."""
-        with suppress(OSError):
-            await self._settle()

@@ -2,7 +2,7 @@
 
 S3 clients send a body four ways, named by ``x-amz-content-sha256``: with its hash, unsigned, in ``aws-chunked`` frames each with a
 signature chained to the last, or in such frames with checksums in a trailer. A caller must not act on a body before the iteration has
-ended: only then is it whole and genuine.
+ended and its digest is checked: only then is it whole and genuine.
 """
 
 import hashlib
@@ -61,18 +61,22 @@ class Payload:
     _ended: bool = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size, digest = 0, hashlib.sha256()
-        hashed = len(self.declared) == 64
+        size = 0
         async for data in self._frames() if self.framed else self._raw():
             size += len(data)
-            if hashed:
-                digest.update(data)
             yield data
         if self.length is not None and size != self.length:
             raise BodyRefused(
                 "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header"
             )
-        if hashed and digest.hexdigest() != self.declared:
+
+    @property
+    def hashed(self) -> bool:
+        """Did the client declare the SHA-256 of the body? It is for who stores the body to compute it and ``check``."""
+        return len(self.declared) == 64
+
+    def check(self, digest: str) -> None:
+        if self.hashed and digest != self.declared:
             raise BodyRefused(
                 "XAmzContentSHA256Mismatch",
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
@@ -86,7 +90,10 @@ class Payload:
             if size > limit:
                 raise BodyRefused("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size", status=400)
             parts.append(data)
-        return b"".join(parts)
+        body = b"".join(parts)
+        if self.hashed:
+            self.check(hashlib.sha256(body).hexdigest())
+        return body
 
     async def _raw(self) -> AsyncIterator[bytes]:
         while not self._ended:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from awssim import lock
+from awssim import lock, pipe
 from awssim.errors import StandinError, StateUnusable
 from awssim.files import private_directory
 from awssim.settings import Settings
@@ -34,8 +34,10 @@ class _Server(uvicorn.Server):
         self._stand = stand
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(pipe.workers())
         await super().startup(sockets)
-        self._upkeep = asyncio.get_running_loop().create_task(_upkeep(self._stand))
+        self._upkeep = loop.create_task(_upkeep(self._stand))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._upkeep.cancel()

@@ -4,15 +4,17 @@ Framing headers are gone from the request that goes on, and the checksums of a t
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from awssim import payload
 from awssim.asgi import App, Receive, Request, Scope, Send, body_of, closing, reply
-from awssim.blobs import IN_MEMORY, Blob, Pipe, Spool
+from awssim.blobs import IN_MEMORY, Blob, Spool
 from awssim.dispatch import denied_upload
 from awssim.errors import Refused
 from awssim.overrides.objects import joined, received
+from awssim.pipe import Pieces, Pipe
 from awssim.refusals import refuse
 from awssim.stand import Stand
 
@@ -77,8 +79,14 @@ class Bodies:
 
 
 async def _received(body: payload.Payload, spool: Spool, limit: int) -> bytes | Blob:
-    """The body, hashed and written in another thread a block at a time, so that other requests are not held up."""
-    pipe, size = Pipe(spool.write), 0
+    """The body, checked and written in other threads a block at a time, so that other requests are not held up."""
+    digest, size = hashlib.sha256(), 0
+
+    def check(pieces: Pieces) -> None:
+        for piece in pieces:
+            digest.update(piece)
+
+    pipe = Pipe(spool.write, check) if body.hashed else Pipe(spool.write)
     try:
         async for data in body:
             size += len(data)
@@ -89,6 +97,7 @@ async def _received(body: payload.Payload, spool: Spool, limit: int) -> bytes | 
     except BaseException:
         await pipe.abandon()
         raise
+    body.check(digest.hexdigest())
     return spool.finish()
 
 

@@ -5,8 +5,9 @@ import os
 from typing import IO, Any
 
 from awssim.asgi import Receive, Send
-from awssim.blobs import BLOCK, Blob
+from awssim.blobs import Blob
 from awssim.overrides.replace import replace
+from awssim.pipe import BLOCK
 
 _AT_ONCE = 64 * 1024
 

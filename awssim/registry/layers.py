@@ -46,7 +46,7 @@ class Layers:
             raise EcrError(
                 "InvalidLayerPartException", f"The part must begin at byte {upload.size} and be as long as it says"
             )
-        upload.append(data)
+        upload.append([data])
         return {**self._about(call), "uploadId": call["uploadId"], "lastByteReceived": upload.size - 1}
 
     def complete(self, call: Call, region: str) -> dict[str, Any]:

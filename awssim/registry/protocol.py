@@ -6,9 +6,9 @@ import os
 from collections.abc import Awaitable, Callable
 
 from awssim.asgi import App, Receive, Request, Scope, Send, read_body
-from awssim.blobs import BLOCK
 from awssim.errors import Refused
 from awssim.payload import Disconnected
+from awssim.pipe import BLOCK
 from awssim.registry import names
 from awssim.registry.answers import OciError, answer, refuse
 from awssim.registry.manifests import LARGEST, OCI_INDEX

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from awssim.asgi import Receive
-from awssim.blobs import Pipe
 from awssim.files import write_atomically
 from awssim.payload import Disconnected
+from awssim.pipe import Pieces, Pipe, write_all
 from awssim.registry import names
 from awssim.registry.answers import OciError
 
@@ -38,17 +38,16 @@ class Upload:
         if gone:
             raise Disconnected
 
-    def append(self, data: bytes) -> None:
+    def append(self, pieces: Pieces) -> None:
         """Write at the end, and go on with the hash."""
         if self._hasher is None:
             self._hasher = _hash_of(self.path, "sha256")
         with self.path.open("r+b", buffering=0) as file:
             file.seek(self.size)
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
-        self._hasher.update(data)
-        self.size += len(data)
+            write_all(file.fileno(), pieces)
+        for piece in pieces:
+            self._hasher.update(piece)
+            self.size += len(piece)
 
     def digest(self, algorithm: str) -> str:
         if algorithm != "sha256" or self._hasher is None:

@@ -1,0 +1,87 @@
+"""Large bodies beside the loop: blocks go to consumers in other threads while the next block arrives.
+
+Hashes and writes let go of the interpreter's lock, so a body's checks and its file proceed at once, and the loop goes on answering. A
+block is the pieces as they came, never joined: a gigabyte is not copied once more for each step it takes.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+BLOCK = 1 << 20
+_SMALL = 256 * 1024
+_MOST_PIECES = 256
+_NICER = 5
+_THREADS = 16
+
+Pieces = Sequence[bytes]
+Consumer = Callable[[Pieces], None]
+
+
+def workers() -> ThreadPoolExecutor:
+    """Threads for the loop's default executor. They are nicer than the loop: on a machine that is busy, short answers come first."""
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="awssim-worker", initializer=_be_nice)
+
+
+def _be_nice() -> None:
+    if sys.platform == "linux":  # where 0 is the calling thread, and not the process
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICER)
+
+
+class Pipe:
+    """Hands blocks to every consumer, each in a thread of its own: one block is under way, one is being filled."""
+
+    def __init__(self, *consumers: Consumer) -> None:
+        self._consumers = consumers
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._under_way: asyncio.Future[list[None]] | None = None
+
+    async def put(self, data: bytes) -> None:
+        if not data:
+            return
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size >= BLOCK:
+            pieces = self._taken()
+            await self._settle()
+            self._under_way = asyncio.gather(*(asyncio.to_thread(consume, pieces) for consume in self._consumers))
+
+    def _taken(self) -> list[bytes]:
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        return [b"".join(pieces)] if len(pieces) > _MOST_PIECES else pieces
+
+    async def end(self) -> None:
+        """Hand over what is left, and wait until all of it is consumed."""
+        await self._settle()
+        small, pieces = self._size <= _SMALL, self._taken()
+        for consume in self._consumers if pieces else ():
+            if small:
+                consume(pieces)
+            else:
+                await asyncio.to_thread(consume, pieces)
+
+    async def _settle(self) -> None:
+        if self._under_way is not None:
+            await asyncio.shield(self._under_way)
+            self._under_way = None
+
+    async def abandon(self) -> None:
+        """Wait for what is under way, so that its file may be removed; what went wrong there does not matter any more."""
+        with contextlib.suppress(OSError):
+            await self._settle()
+
+
+def write_all(descriptor: int, pieces: Pieces) -> None:
+    """Write all pieces, however little the kernel takes at a time."""
+    views = [memoryview(piece) for piece in pieces]
+    while views:
+        written = os.writev(descriptor, views)
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if views:
+            views[0] = views[0][written:]
