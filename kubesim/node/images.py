@@ -80,6 +80,16 @@ class Image:
         return tuple(self.config["Labels"].get("kubesim.preload", "").replace(",", " ").split())
 
     @property
+    def source(self) -> Path:
+        """Where its working folder lies on the host."""
+        return self.root / self.workdir.lstrip("/")
+
+    @property
+    def preloads_itself(self) -> bool:
+        """Whether the preload list names a module of the image's own working folder."""
+        return any((self.source / name.partition(".")[0]).is_dir() for name in self.preload)
+
+    @property
     def patient(self) -> bool:
         """Whether its fork server may wait for an idle processor (LABEL kubesim.warm="idle")."""
         return bool(self.config["Labels"].get("kubesim.warm") == "idle")

@@ -60,10 +60,11 @@ class Found:
 
 
 def shim_key(image: Image) -> str:
-    """Images with the same preload list and ENV share a fork server."""
+    """Images with the same preload list and ENV share a fork server, unless the list names code of the image's own."""
     if not image.preload:
         return PLAIN
-    text = json.dumps([image.preload, sorted(image.env.items())])
+    own = image.digest if image.preloads_itself else ""
+    text = json.dumps([image.preload, sorted(image.env.items()), own])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -224,9 +225,10 @@ class Runtime:
     async def _start_shim(self, key: str, image: Image | None) -> None:
         place = self.folder / "shims" / key
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        preload = list(image.preload) if image and key != PLAIN else []
-        env = base_environment() | (image.env if image and preload else {})
-        arguments = [str(place), *(["--preload", *preload] if preload else [])]
+        arguments, env = [str(place)], base_environment()
+        if image and key != PLAIN:
+            arguments += ["--source", str(image.source), "--preload", *image.preload]
+            env |= image.env
         pid = spawn("kubesim.node.shim", arguments, env=env, log=place / "log")
         self.spawned.add(pid)
         deadline = asyncio.get_running_loop().time() + _START_SECONDS
@@ -300,7 +302,7 @@ class Runtime:
 
     async def run(self, launch: Launch, image: Image) -> str:
         """Start a container; when it started. Raises RuntimeFailure with what the program's absence looks like in Kubernetes."""
-        key = shim_key(image)
+        key = PLAIN if launch.env.get("KUBESIM_PRELOAD") == "false" else shim_key(image)
         self.owners[launch.id] = key
         for attempt in (1, 2):
             connection = await self._shim(key, image)

@@ -1,4 +1,4 @@
-"""The parent of containers: `python -m kubesim.node.shim FOLDER [--preload MODULE ...]`.
+"""The parent of containers: `python -m kubesim.node.shim FOLDER [--source FOLDER --preload MODULE ...]`.
 
 One process, one thread, no event loop that could get in the way of fork. It outlives the API server: the node connects to FOLDER/shim.sock,
 sends one line of JSON per request and reads one line per answer. With --preload it imports those modules before the first fork and is a
@@ -529,8 +529,15 @@ def _write(folder: str, name: str, body: dict[str, Any]) -> None:
             raise
 
 
-def preload(modules: Sequence[str]) -> None:
-    """Import what the image lists; what cannot be imported is left to the container, which will say so itself."""
+def preload(modules: Sequence[str], source: str = "") -> None:
+    """Import what the image lists; what cannot be imported is left to the container, which will say so itself.
+
+    A module of the image's own (below `source`, its working folder) is imported for what it does to the packages it warms up, and then
+    forgotten: a container imports the copy of its own file system. No garbage is collected meanwhile: there is none, and looking for
+    it costs a fifth of the import.
+    """
+    gc.disable()
+    sys.path[:0] = [source] if source else []
     for name in modules:
         begun = time.monotonic()
         try:
@@ -538,13 +545,25 @@ def preload(modules: Sequence[str]) -> None:
             print(f"imported {name} in {time.monotonic() - begun:.2f} s", flush=True)
         except Exception as error:  # noqa: BLE001  a module may raise anything while it is imported
             print(f"cannot import {name}: {error!r}", flush=True)
+    if source:
+        _forget(source)
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+def _forget(source: str) -> None:
+    sys.path.remove(source)
+    sys.path_importer_cache.pop(source, None)
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(f"{source}/"):
+            del sys.modules[name]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="kubesim.node.shim", description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--source", default="")
     parser.add_argument("--preload", nargs="*", default=[])
     options = parser.parse_args()
     options.folder = options.folder.resolve()
@@ -556,7 +575,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.chdir("/")
     if options.preload:
-        preload(options.preload)
+        preload(options.preload, options.source)
     Shim(options.folder, warm=bool(options.preload)).serve()
     (options.folder / "shim.sock").unlink(missing_ok=True)
 
