@@ -5,7 +5,8 @@ What is guaranteed:
   (`synchronous=NORMAL`: the file never tears, but a power cut may take the last writes with it. etcd would fsync each.)
 - Revisions are one sequence over all kinds, without gaps or reuse, also across restarts. An object's resourceVersion is the revision of
   its last write.
-- A watcher misses nothing: it takes its wake-up handle before it scans the history, so a write between the scan and the wait wakes it.
+- A watcher misses nothing: it listens before it scans the history, so a write after the scan is told.
+- Telling costs a write nothing but one call put on the loop, however many listen and however many writes one turn of the loop brings.
 - History is bounded per kind. Who asks for changes older than what is kept gets `Compacted`, never a gap.
 
 Everything runs on one thread and no method awaits, so a caller that reads and then writes without awaiting is atomic: this is the only
@@ -16,10 +17,11 @@ A kind is named by its storage name ("configmaps", "deployments.apps"): the vers
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -109,7 +111,7 @@ class Page(NamedTuple):
 
 
 class _Kind:
-    """The objects of one kind, their history, and who waits for the next change."""
+    """The objects of one kind, their history, and who listens for the next change."""
 
     def __init__(self, floor: int) -> None:
         self.objects: dict[str, dict[str, Record]] = {}
@@ -118,7 +120,8 @@ class _Kind:
         self.revisions: list[int] = []
         self.floor = floor
         self.changed = 0
-        self.wake: asyncio.Future[None] | None = None
+        self.listeners: dict[object, Callable[[], None]] = {}
+        self.telling = False
 
     def sorted_names(self, namespace: str) -> list[str]:
         """Sorted once per creation or deletion, not per list."""
@@ -148,10 +151,14 @@ class _Kind:
             cut = len(self.history) - HISTORY
             self.floor = self.revisions[cut - 1]
             del self.history[:cut], self.revisions[:cut]
-        if self.wake is not None:
-            wake, self.wake = self.wake, None
-            if not wake.done():
-                wake.set_result(None)
+        if self.listeners and not self.telling:
+            self.telling = True
+            asyncio.get_running_loop().call_soon(self.tell)
+
+    def tell(self) -> None:
+        self.telling = False
+        for listener in tuple(self.listeners.values()):
+            listener()
 
 
 class Store:
@@ -209,12 +216,17 @@ class Store:
 
     # Watching
 
-    def waiter(self, kind: str) -> asyncio.Future[None]:
-        """Done at the kind's next change. Take it before `changes`: that is what makes a watch complete. Shared: shield it."""
-        held = self._held(kind)
-        if held.wake is None or held.wake.done():
-            held.wake = asyncio.get_running_loop().create_future()
-        return held.wake
+    @contextlib.contextmanager
+    def listening(self, kind: str, listener: Callable[[], None]) -> Iterator[None]:
+        """Calls `listener`, which must not raise, in the loop's turn after a change of the kind. Listen before `changes`: that is what
+        makes a watch complete.
+        """
+        held, key = self._held(kind), object()
+        held.listeners[key] = listener
+        try:
+            yield
+        finally:
+            del held.listeners[key]
 
     def changes(self, kind: str, since: int) -> Sequence[Change]:
         """What happened to the kind after revision `since`; raises Compacted where that is no longer known."""

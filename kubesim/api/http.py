@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from kubesim import paths
 from kubesim.api import render
 from kubesim.api.app import Server
 from kubesim.api.decode import MAX_BODY
-from kubesim.api.request import Request, Response
+from kubesim.api.request import Feed, Request, Response
 from kubesim.errors import ApiError, BadRequest, TooLarge
 
 GZIP_FROM = 128 * 1024
@@ -63,6 +64,8 @@ class Front:
         response = await self._server.handle(request)
         if response.hijack is not None:
             return await response.hijack(raw)  # type: ignore[arg-type]
+        if response.feed is not None:
+            return await _fed(response, response.feed, raw)
         if isinstance(response.body, bytes):
             return _whole(response, raw)
         return await _stream(response, response.body, raw)
@@ -117,12 +120,7 @@ def _whole(response: Response, raw: web.BaseRequest) -> web.Response:
 
 async def _stream(response: Response, body: AsyncIterator[bytes], raw: web.BaseRequest) -> web.StreamResponse:
     """Chunk by chunk, waiting for the client to take each: a slow one slows only itself."""
-    out = web.StreamResponse(
-        status=response.status,
-        headers={"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers},
-    )
-    out.enable_chunked_encoding()
-    await out.prepare(raw)
+    out, _ = await _begin(response, raw)
     try:
         async for part in body:
             await out.write(part)
@@ -131,3 +129,46 @@ async def _stream(response: Response, body: AsyncIterator[bytes], raw: web.BaseR
         out.force_close()
         raise
     return out
+
+
+async def _fed(response: Response, feed: Feed, raw: web.BaseRequest) -> web.StreamResponse:
+    """What `feed` sends, until it returns."""
+    out, writer = await _begin(response, raw)
+    try:
+        await out.write(b"")  # sends the headers: a client waits for them before it trusts a watch
+        await feed(Wire(raw, writer))
+        await out.write_eof()
+    except (ConnectionError, asyncio.CancelledError):
+        out.force_close()
+        raise
+    return out
+
+
+async def _begin(response: Response, raw: web.BaseRequest) -> tuple[web.StreamResponse, AbstractStreamWriter]:
+    out = web.StreamResponse(
+        status=response.status,
+        headers={"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers},
+    )
+    out.enable_chunked_encoding()
+    writer = await out.prepare(raw)
+    assert writer is not None
+    return out, writer
+
+
+class Wire:
+    """The `Sink` of a connection: chunks go to the transport directly, for aiohttp's own write would have to be awaited."""
+
+    def __init__(self, raw: web.BaseRequest, writer: AbstractStreamWriter) -> None:
+        self._raw, self._writer = raw, writer
+
+    @property
+    def behind(self) -> bool:
+        return self._raw.protocol.writing_paused
+
+    def send(self, data: bytes) -> None:
+        transport = self._raw.transport
+        if data and transport is not None and not transport.is_closing():
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    async def drain(self) -> None:
+        await self._writer.drain()

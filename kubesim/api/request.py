@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from multidict import CIMultiDict, MultiDict, MultiMapping
@@ -46,14 +46,37 @@ class Request:
 Hijack = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Sink(Protocol):
+    """A connection as its `Feed` sees it."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether the client takes less than it is sent. What is sent all the same is kept in memory."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Puts data on the wire at once, or drops it where the client has gone."""
+        ...
+
+    async def drain(self) -> None:
+        """Waits until the client is no longer behind."""
+        ...
+
+
+Feed = Callable[[Sink], Awaitable[None]]
+
+
 @dataclass
 class Response:
-    """`body` is the whole body, or an iterator that streams it; `hijack` instead takes over aiohttp's request and answers it itself."""
+    """`body` is the whole body, or an iterator that streams it. Instead of it, `feed` sends what it likes when it likes until it returns, and
+    `hijack` takes over aiohttp's request and answers it itself.
+    """
 
     status: int = 200
     body: bytes | AsyncIterator[bytes] = b""
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
+    feed: Feed | None = None
     hijack: Hijack | None = None
 
 

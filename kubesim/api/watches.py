@@ -1,21 +1,27 @@
-"""GET ?watch=1: changes as JSON lines, until the client goes or its timeout comes."""
+"""GET ?watch=1: changes as JSON lines, until the client goes or its timeout comes.
+
+A change is pushed: in the turn of the loop after the write, every watcher's lines are joined from the bytes the store holds and handed to its
+connection, without waking a task for each. A watcher's own task has only what takes time: the end, bookmarks, and a client that is
+behind. Nothing is pushed to that one until it has taken what it was sent; then it gets the rest from the history, from where it is.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 
 from kubesim.api import convert, render, tabling
-from kubesim.api.request import Request, Response, integer
+from kubesim.api.request import Request, Response, Sink, integer
 from kubesim.api.scopes import scope
-from kubesim.api.watching import Scope, Seen, follow
+from kubesim.api.watching import Scope, Seen, news
 from kubesim.errors import BadRequest, Cause, Expired, Invalid
 from kubesim.resources import Object, Resource
-from kubesim.store import Record
+from kubesim.store import Record, Store
 
 if TYPE_CHECKING:
     from kubesim.api.app import Server
@@ -80,38 +86,79 @@ def version(text: str) -> int:
 async def watch(server: Server, request: Request, resource: Resource) -> Response:
     form = render.negotiate(request.accept)
     encoder = Encoder(resource, form, server.tabler, request.query.get("includeObject", "Metadata"))
-    return Response(200, stream(server, scope(request, resource), wish(request), encoder))
+    wanted, asked = scope(request, resource), wish(request)
+    return Response(200, feed=lambda sink: Watch(server.store, wanted, asked, encoder, sink).run())
 
 
-async def stream(server: Server, wanted: Scope, asked: Wish, encoder: Encoder) -> AsyncIterator[bytes]:
-    store, since = server.store, asked.since
-    end = time.monotonic() + asked.timeout
-    if not since or asked.initial:
-        since = store.revision
-        found = [record for record in store.list(wanted.kind, wanted.namespace) if wanted.matches(record)]
-        yield encoder.events([Seen("ADDED", record) for record in found])
+class Watch:
+    """One client's watch: a position in the kind's history, and the connection that is to get what comes after it."""
+
+    def __init__(self, store: Store, wanted: Scope, asked: Wish, encoder: Encoder, sink: Sink) -> None:
+        self._store, self._wanted, self._asked, self._encoder, self._sink = store, wanted, asked, encoder, sink
+        self._since = asked.since
+        self._told = time.monotonic()
+        self._stirred = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until the time is up or the history no longer reaches back to where this watch is."""
+        try:
+            async with asyncio.timeout(self._asked.timeout):
+                with self._store.listening(self._wanted.kind, self._changed):
+                    self._begin()
+                    await self._attend()
+        except TimeoutError:
+            return
+        except Expired as error:
+            self._sink.send(orjson.dumps({"type": "ERROR", "object": error.status()}) + b"\n")
+
+    def _begin(self) -> None:
+        asked, store = self._asked, self._store
+        if asked.since and not asked.initial:
+            return
+        self._since = store.revision
+        found = [
+            record for record in store.list(self._wanted.kind, self._wanted.namespace) if self._wanted.matches(record)
+        ]
+        self._send(self._encoder.events([Seen("ADDED", record) for record in found]))
         if asked.initial and asked.bookmarks:
-            yield encoder.bookmark(since, initial=True)
-    else:
-        yield b""  # sends the headers: a client waits for them before it trusts the watch
-    told = time.monotonic()
+            self._send(self._encoder.bookmark(self._since, initial=True))
 
-    def idle() -> float:
-        now = time.monotonic()
-        return max(0.0, min(end - now, told + BOOKMARK_EVERY - now if asked.bookmarks else end - now))
+    async def _attend(self) -> None:
+        while True:
+            await self._sink.drain()
+            self._push()
+            if self._asked.bookmarks and time.monotonic() >= self._told + BOOKMARK_EVERY:
+                self._send(self._encoder.bookmark(self._since))
+            await self._quiet()
 
-    try:
-        async for batch in follow(store, wanted, since, idle=idle):
-            if batch:
-                yield encoder.events(batch)
-                told = time.monotonic()
-            elif asked.bookmarks:
-                yield encoder.bookmark(store.revision)
-                told = time.monotonic()
-            if time.monotonic() >= end:
-                return
-    except Expired as error:
-        yield orjson.dumps({"type": "ERROR", "object": error.status()}) + b"\n"
+    async def _quiet(self) -> None:
+        """Until `_changed` wants help, or a bookmark is due."""
+        due = self._told + BOOKMARK_EVERY - time.monotonic() if self._asked.bookmarks else None
+        try:
+            async with asyncio.timeout(due):
+                await self._stirred.wait()
+        except TimeoutError:
+            pass
+        self._stirred.clear()
+
+    def _changed(self) -> None:
+        """Told by the store. Must not raise: what `_push` raises here, it raises again in `_attend`."""
+        if self._sink.behind:
+            self._stirred.set()
+            return
+        try:
+            self._push()
+        except Expired:
+            self._stirred.set()
+
+    def _push(self) -> None:
+        self._since, seen = news(self._store, self._wanted, self._since)
+        if seen:
+            self._send(self._encoder.events(seen))
+
+    def _send(self, data: bytes) -> None:
+        self._sink.send(data)
+        self._told = time.monotonic()
 
 
 class Encoder:

@@ -61,21 +61,36 @@ async def follow(
     store: Store, scope: Scope, since: int, *, idle: Callable[[], float | None] = lambda: None
 ) -> AsyncIterator[list[Seen]]:
     """Batches of changes after `since`, for ever. `idle` says how long to wait for one; after that time an empty batch comes."""
-    while True:
-        wake = store.waiter(scope.kind)
-        reached = store.revision
-        try:
-            changes = store.changes(scope.kind, since)
-        except Compacted as old:
-            raise Expired(f"too old resource version: {old}") from None
-        since = max(since, reached)
-        seen = [event for change in changes if (event := see(scope, change)) is not None]
-        if seen:
-            yield seen
-            continue
-        done, _ = await asyncio.wait([wake], timeout=idle())
-        if not done:
-            yield []
+    changed = asyncio.Event()
+    with store.listening(scope.kind, changed.set):
+        while True:
+            changed.clear()
+            since, seen = news(store, scope, since)
+            if seen:
+                yield seen
+            elif not await _set(changed, idle()):
+                yield []
+
+
+async def _set(event: asyncio.Event, seconds: float | None) -> bool:
+    """Waits for it; whether it came in time."""
+    if seconds is None:
+        return await event.wait()
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+def news(store: Store, scope: Scope, since: int) -> tuple[int, list[Seen]]:
+    """What happened after `since`, and up to which revision that is. Raises Expired where the history does not reach back so far."""
+    reached = store.revision
+    try:
+        changes = store.changes(scope.kind, since)
+    except Compacted as old:
+        raise Expired(f"too old resource version: {old}") from None
+    return max(since, reached), [event for change in changes if (event := see(scope, change)) is not None]
 
 
 def see(scope: Scope, change: Change) -> Seen | None:

@@ -60,13 +60,18 @@ def test_changes_tell_before_and_after() -> None:
     assert store.changes("ks", 3) == ()
 
 
-async def test_a_waiter_taken_before_the_scan_misses_nothing() -> None:
-    store = Store()
-    wake = store.waiter("ks")
-    assert store.changes("ks", 0) == ()
-    store.create("ks", obj("x"))
-    await asyncio.wait_for(wake, 1)
-    assert len(store.changes("ks", 0)) == 1
+async def test_who_listens_before_the_scan_misses_nothing() -> None:
+    store, changed, told = Store(), asyncio.Event(), []
+    with store.listening("ks", changed.set), store.listening("ks", lambda: told.append(len(store.changes("ks", 0)))):
+        assert store.changes("ks", 0) == ()
+        store.create("ks", obj("x"))
+        store.create("ls", obj("x"))
+        store.create("ks", obj("y"))
+        await asyncio.wait_for(changed.wait(), 1)
+        assert told == [2], "one call tells of all that one turn of the loop has written"
+    store.create("ks", obj("z"))
+    await asyncio.sleep(0)
+    assert told == [2]
 
 
 def test_history_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
