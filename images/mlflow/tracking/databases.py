@@ -1,6 +1,7 @@
 """The Job that gives every tenant an MLflow database of its own: `python -m tracking.databases`.
 
-MLflow's schema is sixty-nine migrations, too many to run per tenant. They run once, in a template; a tenant's database is a copy of it.
+MLflow's schema is sixty-nine migrations, too many to run per tenant. A template has what they come to, and a tenant's database is a copy of it.
+What they come to for the MLflow this image is made for lies in schema.sql (a test compares the two); with any other MLflow they run.
 
 * Idempotent, and safe to interrupt anywhere: a database is done when its comment says which MLflow made it, and the
   comment is the last thing written. Whatever has no comment is finished (a tenant's) or made anew (the template).
@@ -22,14 +23,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
 
-from mlflow.store.db.utils import _initialize_tables, _is_empty_database, _upgrade_db, create_sqlalchemy_engine
-from mlflow.version import VERSION
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection, identifier, literal
 
 from . import plain
 
+SCHEMA = Path(__file__).with_name("schema.sql")  # written by `python -m tests.images.schema`
 TEMPLATE = "mlflow_template"
 PREFIX = "DATABASE_"
 LOCK = 0x6D6C666C  # "mlfl": the number of the advisory lock is free to choose
@@ -126,11 +128,29 @@ def mark(admin: Connection, database: str) -> None:
 
 def version() -> str:
     """What a complete database's comment says."""
-    return f"mlflow {VERSION}"
+    return f"mlflow {metadata.version('mlflow')}"
+
+
+def recorded() -> str | None:
+    """The schema on file, where it is this MLflow's: its first line says whose it is."""
+    text = SCHEMA.read_text()
+    return text if text.startswith(f"-- {version()}\n") else None
+
+
+def fill(server: Server, database: str) -> None:
+    """Give an empty database MLflow's tables."""
+    schema = recorded()
+    if schema is None:
+        migrate(server.uri(database))
+        return
+    with server.connect(database) as inside:
+        inside.run(f"BEGIN; {schema}; COMMIT")
 
 
 def migrate(uri: str) -> None:
-    """What `mlflow db upgrade` does, on an empty database too."""
+    """What `mlflow db upgrade` does, on an empty database too. MLflow is imported here only: that takes seconds."""
+    from mlflow.store.db.utils import _initialize_tables, _is_empty_database, _upgrade_db, create_sqlalchemy_engine
+
     engine = create_sqlalchemy_engine(uri)
     try:
         _initialize_tables(engine) if _is_empty_database(engine) else _upgrade_db(engine)
@@ -144,7 +164,7 @@ def make_template(admin: Connection, server: Server) -> None:
         return
     drop_template(admin)
     admin.run(f"CREATE DATABASE {TEMPLATE}")
-    migrate(server.uri(TEMPLATE))
+    fill(server, TEMPLATE)
     with server.connect(TEMPLATE) as inside:
         inside.run(_OWNED_BY_THE_DATABASES_OWNER)
     admin.run(f"ALTER DATABASE {TEMPLATE} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true")
