@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab import ports
+from lab import choice, ports
 from lab.world import World
 
 
@@ -21,8 +21,11 @@ def down(world: World, *, purge: bool, say: Callable[[str], None]) -> None:
                 ports.remove_tree(world.settings.state / part)
             for name in ("kubeconfig", "up.json"):
                 (world.settings.state / name).unlink(missing_ok=True)
+            choice.forget(world.settings.state)
     say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+    if not purge and not world.provider.capabilities.owned:
+        say("the cluster is not the lab's own: what runs there goes on; ./inv down --purge removes what the lab made")
     if purge:
-        say(f"removed: clusters, data, users and logs in {world.settings.state}")
+        say(f"removed: what the lab made on its cluster, data, users and logs in {world.settings.state}")
     elif stopped:
         say("data is kept; ./inv up brings the same lab back, ./inv down --purge removes it")

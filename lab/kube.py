@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
+from lab import images
 from lab.errors import ClusterError
 
 Object: TypeAlias = dict[str, Any]
@@ -53,9 +54,13 @@ class Kind:
 class Cluster:
     """One identity's view of one cluster: the kubeconfig decides who asks. Safe to use from several threads."""
 
-    def __init__(self, kubeconfig: Path, context: str | None = None) -> None:
+    def __init__(
+        self, kubeconfig: Path, context: str | None = None, *, image: Callable[[str], str] | None = None
+    ) -> None:
+        """`image` gives the name by which the cluster's nodes know an image of the lab's; manifests are sent with those."""
         self.kubeconfig = kubeconfig
         self.context = context
+        self._image = image
         self._kinds: dict[tuple[str, str], Kind] = {}
         self._lock = threading.Lock()
 
@@ -137,9 +142,8 @@ class Cluster:
 
     def create(self, manifest: Object, *, namespace: str = "") -> Object:
         kind = self.kind(manifest["apiVersion"], manifest["kind"])
-        made: Object = self.request(
-            "POST", kind.path(namespace or manifest.get("metadata", {}).get("namespace", "")), manifest
-        )
+        path = kind.path(namespace or manifest.get("metadata", {}).get("namespace", ""))
+        made: Object = self.request("POST", path, images.renamed(manifest, self._image))
         return made
 
     def apply(self, manifest: Object) -> Object:
@@ -149,7 +153,7 @@ class Cluster:
         applied: Object = self.request(
             "PATCH",
             kind.path(meta.get("namespace", "default"), meta["name"]),
-            manifest,
+            images.renamed(manifest, self._image),
             query={"fieldManager": FIELD_MANAGER, "force": "true"},
             content_type="application/apply-patch+yaml",
         )

@@ -31,15 +31,16 @@ def read(path: Path, values: Mapping[str, str] | None = None) -> list[Object]:
     if path.is_dir():
         kustomization = yaml.safe_load((path / "kustomization.yaml").read_text())
         return [item for name in kustomization["resources"] for item in read(path / name, values)]
-    text = path.read_text(encoding="utf-8")
-    if values is not None:
-        try:
-            text = Template(text).substitute(values)
-        except KeyError as error:
-            raise LabError(
-                f"{path}: no value for {error}", "the placeholders are listed at the top of the file"
-            ) from None
+    text = path.read_text(encoding="utf-8") if values is None else filled(path, values)
     return [item for item in yaml.safe_load_all(text) if item]
+
+
+def filled(path: Path, values: Mapping[str, str]) -> str:
+    """A file's text with ${NAME} from `values`; raises LabError for a name that has none."""
+    try:
+        return Template(path.read_text(encoding="utf-8")).substitute(values)
+    except KeyError as error:
+        raise LabError(f"{path}: no value for {error}", "the placeholders are listed at the top of the file") from None
 
 
 def ordered(objects: Sequence[Object]) -> list[Object]:

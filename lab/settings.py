@@ -99,6 +99,14 @@ class Settings(_Frozen):
 
     cluster: Literal["auto", "sim", "kind", "k3s", "current"] = "auto"
     aws: Literal["auto", "standin", "localstack", "real"] = "auto"
+    nodes: Annotated[int, Field(ge=1, le=9)] = 1
+    """Nodes of a cluster that the lab makes of containers (kind)."""
+    context: Annotated[str, Field(max_length=253)] = ""
+    """The kubeconfig context that `current` means; the file's own current one where empty."""
+    registry: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._/-]*)?)?$")] = ""
+    """Where images are pushed for a cluster that is not the lab's own; empty where its nodes have them."""
+    host_address: Annotated[str, Field(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3})?$")] = ""
+    """This machine's address as the nodes of another's cluster reach it; found by itself where empty."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "ap-northeast-2"
     account: Annotated[str, Field(pattern=r"^[0-9]{12}$")] = "123456789012"
     eks_cluster: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = "mlops-training-cluster"

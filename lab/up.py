@@ -31,6 +31,7 @@ NEEDED_DISK = 1_500_000_000  # bytes: images, databases and artifacts of a class
 def up(world: World, people: Sequence[Tenant], console: Console) -> list[Progress]:
     """Bring up what is missing; returns how the steps went, nothing where all of it was there."""
     with world.locked():
+        world.keep_choice()
         if fresh.is_up(world, people):
             return []
         _require_disk(world)

@@ -6,7 +6,6 @@ Everything lies in `.lab/users/userNN/`, readable by this user only. ~/.kube and
 from __future__ import annotations
 
 import configparser
-import os
 import secrets
 import time
 from base64 import b64decode, b64encode
@@ -18,6 +17,7 @@ import yaml
 
 from lab.aws.base import Keys
 from lab.errors import ClusterError, LabError
+from lab.files import write_private as write_private
 from lab.kube import Cluster, Object
 from lab.settings import Settings, Tenant
 
@@ -28,15 +28,6 @@ def folder(settings: Settings, tenant: Tenant) -> Path:
 
 def kubeconfig_path(settings: Settings, tenant: Tenant) -> Path:
     return folder(settings, tenant) / "kubeconfig"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Written whole or not at all, mode 0600 from the first byte."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 def provide_kubeconfig(cluster: Cluster, settings: Settings, tenant: Tenant, groups: Sequence[str]) -> None:

@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 
 from lab import aws as aws_providers
-from lab import clusters, settings, users
+from lab import choice, clusters, settings, users
 from lab.aws.base import Provider as AwsProvider
 from lab.aws.clients import Clients
+from lab.choice import Choice
 from lab.clusters.base import Provider as ClusterProvider
 from lab.errors import Busy, LabError
 from lab.kube import Cluster
@@ -38,7 +39,7 @@ class World:
         """The cluster as its administrator."""
         if not self.kubeconfig.exists():
             raise LabError("the lab is not up: there is no .lab/kubeconfig", "./inv up")
-        return Cluster(self.kubeconfig)
+        return Cluster(self.kubeconfig, image=self.provider.image)
 
     @cached_property
     def root(self) -> Clients:
@@ -49,13 +50,17 @@ class World:
         path = users.kubeconfig_path(self.settings, tenant)
         if not path.exists():
             raise LabError(f"tenant {tenant.user} has not been started", f"./inv up --tenants {tenant.num}")
-        return Cluster(path)
+        return Cluster(path, image=self.provider.image)
 
     def aws_as(self, tenant: Tenant) -> Clients:
         keys = users.read_keys(self.settings, tenant.user)
         if keys is None:
             raise LabError(f"tenant {tenant.user} has no AWS keys", f"./inv up --tenants {tenant.num}")
         return Clients(self.aws, keys, self.settings.region)
+
+    def keep_choice(self) -> None:
+        """From here on this folder's lab is on these providers; raises LabError where it is on another cluster already."""
+        choice.keep(self.settings.state, Choice(self.provider.name, self.aws.name))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -77,10 +82,21 @@ class World:
             file.truncate(0)
 
 
-def load(*, cluster: str = "", aws: str = "") -> World:
-    """From lab.yaml, the environment and the options of a task, which come first."""
-    chosen = {key: value for key, value in (("LAB_CLUSTER", cluster), ("LAB_AWS", aws)) if value}
-    loaded = settings.load(environ={**os.environ, **chosen})
-    provider, why = clusters.detect(loaded)
-    stand_in, aws_why = aws_providers.detect(loaded)
-    return World(loaded, provider, why, stand_in, aws_why)
+def load(*, cluster: str = "", aws: str = "", nodes: str = "") -> World:
+    """From lab.yaml, the environment and the options of a task, which come first; what `auto` means was settled by the first `up`."""
+    options = (("LAB_CLUSTER", cluster), ("LAB_AWS", aws), ("LAB_NODES", nodes))
+    loaded = settings.load(environ={**os.environ, **{key: value for key, value in options if value}})
+    kept = choice.read(loaded.state)
+    provider, why = clusters.detect(_settled(loaded, "cluster", kept.cluster))
+    stand_in, aws_why = aws_providers.detect(_settled(loaded, "aws", kept.aws))
+    settled = loaded.model_copy(update={"cluster": provider.name, "aws": stand_in.name})
+    why, aws_why = (
+        "as before" if was == "auto" and keeps else words
+        for was, keeps, words in ((loaded.cluster, kept.cluster, why), (loaded.aws, kept.aws, aws_why))
+    )
+    return World(settled, provider, why, stand_in, aws_why)
+
+
+def _settled(loaded: Settings, key: str, kept: str) -> Settings:
+    """The same settings, `auto` replaced by what this lab is on."""
+    return loaded.model_copy(update={key: kept}) if kept and getattr(loaded, key) == "auto" else loaded

@@ -23,6 +23,10 @@ class Capabilities:
     """Where pods find services of this host, such as the AWS stand-in."""
     owned: bool
     """The lab made this cluster, so `down --purge` may delete it."""
+    tools: tuple[str, ...] = ()
+    """Programs of lab/tools.yaml that it needs."""
+    images: tuple[str, ...] = ()
+    """Images that are not the lab's own and that it needs besides: its node, its add-ons."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,24 @@ class Provider(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
+    def question(self) -> str | None:
+        """What somebody has to agree to before anything is changed; None where the cluster is the lab's own, or where they agreed."""
+        ...
+
+    def agree(self) -> None:
+        """Somebody agreed to what `question` says; kept, for that very cluster."""
+        ...
+
     def create(self) -> str | None:
         """Make it or start it, until its API answers; returns a note for the list of steps."""
         ...
 
     def load_images(self, images: Sequence[Image]) -> str | None:
         """Bring images to where its nodes find them."""
+        ...
+
+    def image(self, tag: str) -> str:
+        """The name by which its nodes know an image of the lab's."""
         ...
 
     def kubeconfig(self) -> Path:
@@ -79,13 +95,25 @@ class Provider(Protocol):
         ...
 
     def stop(self) -> bool:
-        """Stop it, keeping what it holds; True where it was running."""
+        """Stop it, keeping what it holds; True where it was running. A cluster that is not the lab's own goes on."""
         ...
 
     def delete(self) -> None:
-        """Remove it with everything it holds."""
+        """Remove it with everything it holds; of a cluster that is not the lab's own, exactly what the lab made."""
         ...
 
     def diagnose(self) -> list[Finding]:
         """What this provider needs of the machine, for `invoke doctor`."""
         ...
+
+
+class Own:
+    """The answers of every provider whose cluster the lab makes for itself."""
+
+    def question(self) -> str | None:
+        return None
+
+    def agree(self) -> None: ...
+
+    def image(self, tag: str) -> str:
+        return tag

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports, shell
-from lab.clusters.base import Capabilities, Finding, Image
+from lab.clusters.base import Capabilities, Finding, Image, Own
 from lab.errors import LabError
 from lab.processes import Daemon
 from lab.settings import ROOT, Settings
@@ -26,7 +26,7 @@ CAPABILITIES = Capabilities(
 
 
 @dataclass(frozen=True)
-class Sim:
+class Sim(Own):
     settings: Settings
     name: str = "sim"
     capabilities: Capabilities = CAPABILITIES

@@ -13,16 +13,28 @@ from lab.commands.command import command
         "tenants": "user numbers, for example 01,20 or 01..05 (all)",
         "cluster": "auto, sim, kind, k3s, current",
         "aws": "auto, standin, ...",
+        "nodes": "how many nodes a kind cluster has (1)",
+        "bundle": "install from this file, without a network",
+        "yes": "agree to changing a cluster or an account that is not the lab's own",
     }
 )
-def up(ctx: Context, tenants: str = "", cluster: str = "", aws: str = "") -> None:
+def up(
+    ctx: Context,
+    tenants: str = "",
+    cluster: str = "",
+    aws: str = "",
+    nodes: str = "",
+    bundle: str = "",
+    yes: bool = False,
+) -> None:
     """Bring the lab up: cluster, AWS, tenants, MLflow, serving."""
-    from lab import show, world
+    from lab import consent, show, world
     from lab.up import up as bring_up
 
-    loaded = world.load(cluster=cluster, aws=aws)
+    loaded = world.load(cluster=cluster, aws=aws, nodes=nodes)
     people = loaded.settings.choose(tenants)
     show.choice(loaded)
+    consent.obtain(loaded.provider, yes=yes, terminal=sys.stdin.isatty(), say=print)
     show.summary(loaded, people, bring_up(loaded, people, show.console))
 
 

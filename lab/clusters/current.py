@@ -1,0 +1,207 @@
+"""The `current` provider: a cluster that exists already, by a kubeconfig context (EKS, a company's, kind of your own).
+
+It is somebody else's: nothing is changed before they agreed to that very cluster, nothing there is taken over, and `down --purge` removes
+what the record says the lab made. The record is written before anything is made, so a half-finished `up` is known to `down` too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from lab import ports
+from lab.clusters import contexts, network
+from lab.clusters.base import IMAGES, Capabilities, Finding, Image
+from lab.errors import LabError
+from lab.files import write_private
+from lab.settings import Settings
+
+if TYPE_CHECKING:
+    from lab.clusters.footprint import Ref
+    from lab.kube import Cluster
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which cluster: a context may be pointed elsewhere, the UID of kube-system belongs to one cluster for ever."""
+
+    context: str
+    server: str
+    uid: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Current:
+    settings: Settings
+    source: tuple[Path, ...] = ()
+    """The kubeconfig to look in; where kubectl looks, if none is named."""
+    name: str = "current"
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.state / "current"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            runs_images_as="containers",
+            builds_with_docker=bool(self.settings.registry),
+            keeps_tenants_apart="what this cluster enforces",
+            host_address=self.settings.host_address or _address_towards(self.kubeconfig()),
+            owned=False,
+        )
+
+    @cached_property
+    def context(self) -> contexts.Context:
+        return contexts.read(self.source or contexts.files(os.environ), self.settings.context)
+
+    def question(self) -> str | None:
+        """Which cluster it is, and what the lab would make there."""
+        here = self._identify()
+        if self._record().get("agreed") == here.uid:
+            return None
+        made = _footprint(self.settings)
+        namespaces = sorted(ref.name for ref in made if ref.kind == "Namespace")
+        return (
+            f"the lab goes to a cluster that it did not make:\n"
+            f"  context  {here.context}  ({self.context.file})\n  server   {here.server}, Kubernetes {here.version}\n"
+            f"  makes    {len(namespaces)} namespaces ({namespaces[0]} ... {namespaces[-1]}) and {len(made) - len(namespaces)} objects"
+            f" beside them\n           ./inv down --purge removes exactly these"
+        )
+
+    def agree(self) -> None:
+        here = self._identify()
+        before = self._record()
+        if before.get("made") and before.get("uid") != here.uid:
+            raise LabError(
+                f"the lab in {self.settings.state} is on another cluster: {before.get('server')} (context {before.get('context')})",
+                "go back to that context and ./inv down --purge, or LAB_STATE=/another/folder for a second lab",
+            )
+        self._write({**before, **asdict(here), "agreed": here.uid})
+
+    def create(self) -> str | None:
+        from lab.clusters import guest
+
+        here = self._identify()
+        record = self._record()
+        if record.get("agreed") != here.uid:
+            raise LabError(
+                f"nobody agreed to change {here.server} (context {here.context})",
+                "./inv up --cluster current asks for it",
+            )
+        wanted, ours = _footprint(self.settings), _refs(record)
+        guest.require_none(self._cluster(), sorted(set(wanted) - set(ours)), f"{here.server} (context {here.context})")
+        made = [asdict(ref) for ref in sorted({*ours, *wanted})]
+        self._write({**record, "made": made})
+        write_private(self.kubeconfig(), self.context.alone())
+        return f"{here.context}, {here.server}"
+
+    def load_images(self, images: Sequence[Image]) -> str | None:
+        if not self.settings.registry:
+            return f"no registry in lab.yaml: its nodes must have {', '.join(image.tag for image in images)}"
+        from lab.clusters import supply
+
+        return supply.push(self.settings, images, self.image)
+
+    def image(self, tag: str) -> str:
+        ours = self.settings.registry and any(image.tag == tag for image in IMAGES)
+        return f"{self.settings.registry}/{tag}" if ours else tag
+
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    def running(self) -> bool:
+        if not self.kubeconfig().exists():
+            return False
+        try:
+            self._kept().request("GET", "/readyz", accept="*/*", seconds=5)
+        except LabError:
+            return False
+        return True
+
+    def stop(self) -> bool:
+        return False
+
+    def delete(self) -> None:
+        from lab.clusters import guest
+
+        made = _refs(self._record())
+        if made and self.kubeconfig().exists():
+            self._require_same()
+            guest.remove(self._kept(), made)
+        ports.remove_tree(self.folder)
+
+    def diagnose(self) -> list[Finding]:
+        try:
+            here = self._identify()
+        except LabError as error:
+            return [Finding(False, "cluster", error.message, error.hint)]
+        return [Finding(True, "cluster", f"{here.server} (context {here.context}), Kubernetes {here.version}")]
+
+    def _identify(self) -> Identity:
+        cluster = self._cluster()
+        version = cluster.request("GET", "/version", seconds=10)["gitVersion"]
+        uid = cluster.get("v1", "Namespace", "kube-system")["metadata"]["uid"]
+        return Identity(self.context.name, self.context.server, uid, version)
+
+    def _cluster(self) -> Cluster:
+        """As the person's own kubeconfig has it; in a file of the lab's, for the Kubernetes client reads files."""
+        from lab.kube import Cluster
+
+        path = self.folder / "context"
+        write_private(path, self.context.alone())
+        return Cluster(path)
+
+    def _kept(self) -> Cluster:
+        """The cluster that the lab was brought up on, whatever the context is now."""
+        from lab.kube import Cluster
+
+        return Cluster(self.kubeconfig())
+
+    def _require_same(self) -> None:
+        found = self._kept().get("v1", "Namespace", "kube-system")["metadata"]["uid"]
+        if found != self._record().get("uid"):
+            raise LabError(
+                f"{self._record().get('server')} is another cluster than the one that the lab was brought up on",
+                f"nothing was removed; where that cluster is gone for good: rm -r {self.folder}",
+            )
+
+    def _record(self) -> dict[str, Any]:
+        try:
+            found = json.loads((self.folder / "record.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write(self, record: dict[str, Any]) -> None:
+        write_private(self.folder / "record.json", json.dumps(record, indent=1))
+
+
+def _footprint(settings: Settings) -> list[Ref]:
+    from lab.clusters.footprint import footprint
+
+    return footprint(settings)
+
+
+def _refs(record: dict[str, Any]) -> list[Ref]:
+    from lab.clusters.footprint import Ref
+
+    return [Ref(**item) for item in record.get("made") or []]
+
+
+def _address_towards(kubeconfig: Path) -> str:
+    """This machine's address on the way to the cluster's API; 127.0.0.1 while that is not known."""
+    try:
+        url = urlsplit(yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"])
+    except (OSError, KeyError, IndexError, TypeError, yaml.YAMLError):
+        return "127.0.0.1"
+    return network.towards(url.hostname or "", url.port or 443) or "127.0.0.1"

@@ -1,0 +1,51 @@
+"""Manners on a cluster that is not the lab's own: nothing is taken over, and what was made is removed, in order, and waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+
+from lab.clusters.footprint import Ref, ordered
+from lab.errors import ClusterError, LabError
+from lab.kube import Cluster
+
+
+def require_none(cluster: Cluster, refs: Sequence[Ref], where: str) -> None:
+    """Raises LabError naming what is there already: the lab would change it now and delete it later."""
+    found = [ref for ref in refs if _exists(cluster, ref)]
+    if found:
+        names = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+        raise LabError(
+            f"{where} has already what the lab would make: {names}; nothing was changed",
+            "use another cluster, or remove them if they are left over from a lab whose folder is gone",
+        )
+
+
+def _exists(cluster: Cluster, ref: Ref) -> bool:
+    try:
+        return cluster.find(ref.api_version, ref.kind, ref.name, ref.namespace) is not None
+    except ClusterError as error:
+        if "does not serve" in error.message:
+            return False
+        raise
+
+
+def remove(cluster: Cluster, refs: Sequence[Ref]) -> None:
+    """Group by group, each waited for; a Profile whose operator is gone lets go of its finalizer."""
+    for group in ordered(refs):
+        there = [ref for ref in group if _exists(cluster, ref)]
+        for ref in there:
+            cluster.delete(ref.api_version, ref.kind, ref.name, ref.namespace, propagation="Foreground")
+        try:
+            _until_gone(cluster, there, seconds=60)
+        except ClusterError:
+            for ref in (left for left in there if left.kind == "Profile" and _exists(cluster, left)):
+                cluster.patch(ref.api_version, ref.kind, ref.name, {"metadata": {"finalizers": None}}, ref.namespace)
+            _until_gone(cluster, there, seconds=120)
+
+
+def _until_gone(cluster: Cluster, refs: Sequence[Ref], *, seconds: float) -> None:
+    def left() -> str | None:
+        return ", ".join(str(ref) for ref in refs if _exists(cluster, ref)) or None
+
+    cluster.wait(left, seconds=seconds, cancelled=Event(), every=0.3)

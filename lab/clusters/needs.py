@@ -1,0 +1,58 @@
+"""What providers need of a machine, as findings of `invoke doctor`; quick, and nothing here raises for what a machine lacks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lab import shell
+from lab import tools as catalogue
+from lab.clusters import supply
+from lab.clusters.base import Finding
+from lab.errors import LabError
+from lab.settings import Settings
+
+
+def tools(settings: Settings, names: Sequence[str]) -> list[Finding]:
+    """Each program: where it is and which version; another version than the tested one is told, not refused."""
+    try:
+        known = catalogue.known(supply.architecture())
+    except LabError as error:
+        return [Finding(False, "tools", error.message, error.hint)]
+    return [_tool(settings, known[name]) for name in names]
+
+
+def _tool(settings: Settings, tool: catalogue.Tool) -> Finding:
+    found = catalogue.find(settings.state, tool.name)
+    if found is None:
+        cure = f"./inv tools {tool.name} fetches {tool.version}, or install it: {tool.install}"
+        return Finding(False, tool.name, "not installed", cure)
+    options = ("version", "--client") if tool.name == "kubectl" else ("version",)
+    try:
+        said = re.search(r"v[0-9]+\.[0-9]+\.[0-9]+(\+k3s[0-9]+)?", shell.run([found, *options], seconds=10))
+    except LabError as error:
+        return Finding(False, tool.name, error.message.splitlines()[0], f"./inv tools {tool.name} fetches another one")
+    version = said.group() if said else "of an unknown version"
+    other = "" if version == tool.version else f"; the lab is made for {tool.version}"
+    return Finding(True, tool.name, f"{found} {version}{other}")
+
+
+def docker() -> list[Finding]:
+    """The engine, where it keeps images, and whether nodes can be made of its containers."""
+    try:
+        lines = supply.docker("info", "--format", _INFO, seconds=10).splitlines()
+        version, driver, status, cgroups, memory = (*lines, "", "", "", "", "")[:5]
+    except LabError as error:
+        return [Finding(False, "Docker", error.message.splitlines()[0], error.hint)]
+    store = "containerd" if "containerd.snapshotter" in status else driver
+    room = int(memory) / 2**30 if memory.isdigit() else 0.0
+    return [
+        Finding(True, "Docker", f"engine {version}, images in {store}"),
+        Finding(cgroups == "2", "control groups", f"version {cgroups}", "" if cgroups == "2" else _CGROUPS),
+        Finding(room >= 6, "Docker's memory", f"{room:.1f} GiB, 6 wanted", "" if room >= 6 else _MEMORY),
+    ]
+
+
+_INFO = "{{.ServerVersion}}\n{{.Driver}}\n{{json .DriverStatus}}\n{{.CgroupVersion}}\n{{.MemTotal}}"
+_CGROUPS = "Kubernetes 1.35 and newer want version 2: boot with systemd.unified_cgroup_hierarchy=1"
+_MEMORY = "./inv up --tenants 01,20, or give Docker's virtual machine more"
