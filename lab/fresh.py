@@ -1,4 +1,4 @@
-"""Is the lab already up? Answered in a fraction of a second, without the Kubernetes client's second of imports.
+"""Is the lab already up? Answered in a fraction of a second.
 
 A fingerprint of everything `up` reads (settings, manifests, sources of the images) is kept when `up` ends; the lab is up where it is unchanged, both
 APIs answer, and every Deployment and StatefulSet has its replicas.
@@ -8,19 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import ssl
-import tempfile
-import urllib.error
-import urllib.request
-from base64 import b64decode
 from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lab import ready
-from lab.kube import Object
+from lab.errors import ClusterError
+from lab.kube import Cluster, Object
 from lab.settings import ROOT, Tenant
 from lab.users import write_private
 from lab.world import World
@@ -34,7 +28,7 @@ def is_up(world: World, people: Sequence[Tenant]) -> bool:
     started = set(record.get("tenants", []))
     if record.get("fingerprint") != fingerprint(world) or not {tenant.num for tenant in people} <= started:
         return False
-    return world.aws.running() and world.provider.running() and _settled(world.kubeconfig)
+    return world.aws.running() and world.provider.running() and _settled(Cluster(world.kubeconfig))
 
 
 def remember(world: World, people: Sequence[Tenant]) -> None:
@@ -89,32 +83,10 @@ def may_wait(item: Object) -> bool:
     return (item["metadata"]["namespace"], item["metadata"]["name"]) in _MAY_WAIT
 
 
-def _settled(kubeconfig: Path) -> bool:
-    """Every Deployment and StatefulSet has its replicas, asked with the administrator's certificate."""
+def _settled(cluster: Cluster) -> bool:
+    """Every Deployment and StatefulSet that must be ready has its replicas."""
     try:
-        server, trust = _connection(kubeconfig)
-        for kind, plural in (("Deployment", "deployments"), ("StatefulSet", "statefulsets")):
-            with urllib.request.urlopen(f"{server}/apis/apps/v1/{plural}", timeout=5, context=trust) as answer:
-                items = [{"kind": kind} | item for item in json.load(answer)["items"]]
-            waiting = [
-                i
-                for i in items
-                if (i["metadata"]["namespace"], i["metadata"]["name"]) not in _MAY_WAIT and ready.missing(i)
-            ]
-            if waiting:
-                return False
-    except (OSError, urllib.error.URLError, ValueError, KeyError):
+        found = [item for kind in ("Deployment", "StatefulSet") for item in cluster.list("apps/v1", kind)]
+    except ClusterError:
         return False
-    return True
-
-
-def _connection(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
-    """The server and a TLS context with the certificate of a kubeconfig; ssl takes keys from files only, so one lives for a moment, 0600."""
-    config = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    trust = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
-    with tempfile.NamedTemporaryFile(dir=kubeconfig.parent) as pair:
-        pair.write(b64decode(user["client-certificate-data"]) + b"\n" + b64decode(user["client-key-data"]))
-        pair.flush()
-        trust.load_cert_chain(pair.name)
-    return cluster["server"], trust
+    return not any(ready.missing(item) for item in found if not may_wait(item))

@@ -1,7 +1,7 @@
-"""The cluster, through the official client's connection: any kind by its manifest, and errors a person can act on.
+"""The cluster: any kind by its manifest, and errors a person can act on.
 
-The typed half of the `kubernetes` package knows built-in kinds only; the lab applies manifests of every kind, so it sends them with the
-package's connection (kubeconfig, certificates, EKS sign-in) and finds each kind's path by discovery.
+The typed half of the `kubernetes` package knows built-in kinds only; the lab applies manifests of every kind, so it sends them as they are and
+finds each kind's path by discovery.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
+import urllib3
+
 from lab import images
+from lab.connection import Connection, connect
 from lab.errors import ClusterError
 
 Object: TypeAlias = dict[str, Any]
@@ -65,15 +68,8 @@ class Cluster:
         self._lock = threading.Lock()
 
     @cached_property
-    def api(self) -> Any:
-        """The official `kubernetes.client.ApiClient`; imported on first use, it costs a second."""
-        from kubernetes import client, config
-
-        loaded = client.Configuration()
-        config.load_kube_config(str(self.kubeconfig), context=self.context, client_configuration=loaded)
-        loaded.retries = False
-        loaded.connection_pool_maxsize = 24
-        return client.ApiClient(loaded)
+    def connection(self) -> Connection:
+        return connect(self.kubeconfig, self.context)
 
     def request(
         self,
@@ -102,19 +98,15 @@ class Cluster:
         accept: str,
         seconds: float,
     ) -> Any:
-        import urllib3.exceptions
-
-        url = self.api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "mlops-lab"}
-        self.api.update_params_for_auth(headers, [], ["BearerToken"], path, method, None)
+        connection = self.connection
+        url = connection.server + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "mlops-lab", **connection.headers()}
         data = None if body is None else json.dumps(body).encode()
         try:
-            answer = self.api.rest_client.pool_manager.request(
-                method, url, body=data, headers=headers, timeout=seconds, retries=False
-            )
+            answer = connection.pool.request(method, url, body=data, headers=headers, timeout=seconds, retries=False)
         except urllib3.exceptions.HTTPError as error:
             raise ClusterError(
-                f"the cluster at {self.api.configuration.host} does not answer ({type(error).__name__})",
+                f"the cluster at {connection.server} does not answer ({type(error).__name__})",
                 "is the lab up? ./inv up",
             ) from None
         if answer.status >= 400:
@@ -183,12 +175,9 @@ class Cluster:
 
     def lines(self, path: str, query: Mapping[str, str]) -> Iterator[str]:
         """The answer's lines as they arrive (a followed log, a watch)."""
-        url = self.api.configuration.host + path + f"?{urlencode(query)}"
-        headers = {"Accept": "*/*", "User-Agent": "mlops-lab"}
-        self.api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
-        answer = self.api.rest_client.pool_manager.request(
-            "GET", url, headers=headers, preload_content=False, retries=False
-        )
+        url = self.connection.server + path + f"?{urlencode(query)}"
+        headers = {"Accept": "*/*", "User-Agent": "mlops-lab", **self.connection.headers()}
+        answer = self.connection.pool.request("GET", url, headers=headers, preload_content=False, retries=False)
         if answer.status >= 400:
             raise _refused(answer.status, _decode(answer.read()), method="GET", path=path)
         rest = b""

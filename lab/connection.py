@@ -1,0 +1,104 @@
+"""The way to an API server: its address, TLS, and who asks, from a kubeconfig.
+
+Certificates and plain tokens, which is what the lab itself writes, are read here and need urllib3 alone. Whatever else a kubeconfig may hold (the
+exec plug-ins of EKS, auth providers, proxies) is the official client's to read; importing that costs a second.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import yaml
+
+from lab.errors import ClusterError
+
+CONNECTIONS = 24  # kept open; the lab's threads share them
+_CLUSTER_FIELDS = {"server", "certificate-authority", "certificate-authority-data"}
+_USER_FIELDS = {"client-certificate", "client-certificate-data", "client-key", "client-key-data", "token"}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """`headers()` is asked before every request: a token may have to be renewed."""
+
+    server: str
+    pool: urllib3.PoolManager
+    headers: Callable[[], dict[str, str]]
+
+
+def connect(kubeconfig: Path, context: str | None = None) -> Connection:
+    """Nothing is sent yet. Raises ClusterError for a file that is not a kubeconfig or has no such context."""
+    cluster, user = _chosen(kubeconfig, context)
+    if set(cluster) <= _CLUSTER_FIELDS and set(user) <= _USER_FIELDS:
+        return _plain(kubeconfig, cluster, user)
+    return _official(kubeconfig, context)
+
+
+def _chosen(kubeconfig: Path, context: str | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    try:
+        config = yaml.safe_load(kubeconfig.read_text())
+        name = context or config["current-context"]
+        pair = _named(config["contexts"], name)["context"]
+        return _named(config["clusters"], pair["cluster"])["cluster"], _named(config["users"], pair["user"])["user"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        what = f"no {error.args[0]!r} in it" if isinstance(error, KeyError) else str(error).split("\n", 1)[0]
+        raise ClusterError(f"{kubeconfig} is not a kubeconfig that can be used: {what}", "./inv up writes it") from None
+
+
+def _named(entries: list[Any], name: str) -> Any:
+    for entry in entries:
+        if entry["name"] == name:
+            return entry
+    raise KeyError(name)
+
+
+def _plain(kubeconfig: Path, cluster: Mapping[str, str], user: Mapping[str, str]) -> Connection:
+    pool = urllib3.PoolManager(maxsize=CONNECTIONS, ssl_context=trust(kubeconfig.parent, cluster, user))
+    headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+    return Connection(cluster["server"].rstrip("/"), pool, lambda: dict(headers))
+
+
+def trust(folder: Path, cluster: Mapping[str, str], user: Mapping[str, str]) -> ssl.SSLContext:
+    """TLS with the cluster's CA and the user's certificate; file names are relative to `folder`."""
+    authority = _content(folder, cluster, "certificate-authority")
+    made = ssl.create_default_context(cadata=authority.decode() if authority else None)
+    certificate, key = _content(folder, user, "client-certificate"), _content(folder, user, "client-key")
+    if certificate and key:
+        # ssl reads keys from files only; this one is in memory.
+        file = os.memfd_create("client")
+        try:
+            os.write(file, certificate + b"\n" + key)
+            made.load_cert_chain(f"/proc/self/fd/{file}")
+        finally:
+            os.close(file)
+    return made
+
+
+def _content(folder: Path, fields: Mapping[str, str], name: str) -> bytes:
+    if f"{name}-data" in fields:
+        return b64decode(fields[f"{name}-data"])
+    return (folder / fields[name]).read_bytes() if name in fields else b""
+
+
+def _official(kubeconfig: Path, context: str | None) -> Connection:
+    from kubernetes import client, config
+
+    loaded = client.Configuration()
+    config.load_kube_config(str(kubeconfig), context=context, client_configuration=loaded)
+    loaded.retries = False
+    loaded.connection_pool_maxsize = CONNECTIONS
+    api = client.ApiClient(loaded)
+
+    def headers() -> dict[str, str]:
+        found: dict[str, str] = {}
+        api.update_params_for_auth(found, [], ["BearerToken"], "", "", None)
+        return found
+
+    return Connection(loaded.host, api.rest_client.pool_manager, headers)
