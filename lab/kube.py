@@ -54,6 +54,9 @@ class Kind:
         return "/".join(parts)
 
 
+_kinds: dict[str, dict[tuple[str, str], Kind]] = {}  # by server: what is served does not depend on who asks
+
+
 class Cluster:
     """One identity's view of one cluster: the kubeconfig decides who asks. Safe to use from several threads."""
 
@@ -64,8 +67,6 @@ class Cluster:
         self.kubeconfig = kubeconfig
         self.context = context
         self._image = image
-        self._kinds: dict[tuple[str, str], Kind] = {}
-        self._lock = threading.Lock()
 
     @cached_property
     def connection(self) -> Connection:
@@ -191,16 +192,15 @@ class Cluster:
     def kind(self, api_version: str, kind: str) -> Kind:
         """Where a kind is served, by discovery; asked again for one that is not known yet (a CRD made a moment ago)."""
         key = (api_version, kind)
-        if key not in self._kinds:
-            found = self._discover(api_version)
-            with self._lock:
-                self._kinds.update(found)
-        if key not in self._kinds:
+        kinds = _kinds.setdefault(self.connection.server, {})
+        if key not in kinds:
+            kinds.update(self._discover(api_version))
+        if key not in kinds:
             raise ClusterError(
                 f"the cluster does not serve {api_version} {kind}",
                 "has its CustomResourceDefinition been applied? ./inv up",
             )
-        return self._kinds[key]
+        return kinds[key]
 
     def _discover(self, api_version: str) -> dict[tuple[str, str], Kind]:
         root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"

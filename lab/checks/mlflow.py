@@ -6,7 +6,7 @@ from base64 import b64encode
 
 from lab.checks import kubeflow
 from lab.checks.base import Check, Subject, require
-from lab.checks.probes import aws, aws_refused, get, listed, mlflow_health, refused, running
+from lab.checks.probes import aws, aws_refused, described, get, listed, mlflow_health, refused, running
 from lab.kube import Object
 
 
@@ -17,11 +17,8 @@ def bucket(subject: Subject) -> str:
 
 
 def repositories(subject: Subject) -> str:
-    wanted = subject.tenant.repositories[:2]
-    for name in wanted:
-        cure = f"aws ecr create-repository --repository-name {name} --region {subject.settings.region}"
-        aws(subject.aws("ecr").describe_repositories, cure, repositoryNames=[name])
-    return ", ".join(wanted)
+    found = described(subject, subject.tenant.repositories[:2])
+    return ", ".join(item["repositoryName"] for item in found)
 
 
 def access_mlflow(subject: Subject) -> str:

@@ -60,6 +60,17 @@ def aws(call: Callable[..., Any], hint: str, **arguments: Any) -> Any:
         raise Failed(f"AWS does not answer: {type(error).__name__}", "./inv status; ./inv up") from None
 
 
+def described(subject: Subject, names: Sequence[str]) -> list[Any]:
+    """These ECR repositories. Asked for together; one by one where that fails, to name the one that is missing and its cure."""
+    describe = subject.aws("ecr").describe_repositories
+    try:
+        found = aws(describe, "", repositoryNames=list(names))["repositories"]
+    except Failed:
+        create = "aws ecr create-repository --repository-name {} --region " + subject.settings.region
+        found = [aws(describe, create.format(name), repositoryNames=[name])["repositories"][0] for name in names]
+    return sorted(found, key=lambda item: names.index(item["repositoryName"]))
+
+
 CLOCK = "this machine's clock is wrong: date -u; sudo timedatectl set-ntp true"
 _KEYS = "aws configure; aws sts get-caller-identity"
 _UNKNOWN_KEYS = {"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.checks.base import Check, Subject, require
-from lab.checks.probes import aws, proxied
+from lab.checks.probes import aws, described, proxied
 from lab.errors import LabError
 
 _AES256 = '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
@@ -36,16 +36,11 @@ def bucket(subject: Subject) -> str:
 
 def repositories(subject: Subject) -> str:
     ecr = subject.aws("ecr")
+    registry = f"{subject.settings.account}.dkr.ecr.{subject.settings.region}.amazonaws.com/"
     seen = []
-    for name in subject.tenant.repositories:
-        cure = f"aws ecr create-repository --repository-name {name} --region {subject.settings.region}"
-        found = aws(ecr.describe_repositories, cure, repositoryNames=[name])["repositories"][0]
-        registry = f"{subject.settings.account}.dkr.ecr.{subject.settings.region}.amazonaws.com/"
-        require(
-            registry in found["repositoryUri"],
-            f"repository {name} has URI {found['repositoryUri']}",
-            "aws configure list",
-        )
+    for found in described(subject, subject.tenant.repositories):
+        name, uri = found["repositoryName"], found["repositoryUri"]
+        require(registry in uri, f"repository {name} has URI {uri}", "aws configure list")
         seen.append(f"{name}: {_images(ecr, name)}")
     return "; ".join(seen)
 

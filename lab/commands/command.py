@@ -1,6 +1,7 @@
 """What makes a function a command: an invoke task whose LabError becomes one message, a hint and an exit code."""
 
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ def command(**options: Any) -> Callable[[F], Any]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             from lab.errors import LabError
 
+            gc.set_threshold(100_000)  # a command lives for seconds; looking for garbage is a fifth of its imports
             try:
                 return body(*args, **kwargs)
             except LabError as error:
