@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import orjson
+from starlette.types import Receive
 
 from serving.model import Model, Rows
 from serving.settings import MOST_ROWS
@@ -36,6 +38,26 @@ class TooLarge(Exception):
     """413."""
 
 
+class Gone(Exception):
+    """The client hung up before its request was whole."""
+
+
+async def read(receive: Receive, most: int) -> bytes:
+    """A request's body; TooLarge as soon as it is."""
+    chunks: list[bytes] = []
+    left = most
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        chunks.append(message.get("body", b""))
+        left -= len(chunks[-1])
+        if left < 0:
+            raise TooLarge(f"the body has more than {most} bytes")
+        if not message.get("more_body"):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
 def decode(body: bytes) -> Any:
     """JSON. NaN and Infinity are not JSON, whatever some encoders write."""
     try:
@@ -48,14 +70,12 @@ def decode(body: bytes) -> Any:
 def one(body: bytes, model: Model) -> list[float]:
     """The row of POST /predict."""
     found = decode(body)
-    if type(found) is dict:
-        values = found.get("features")
-        if values is None:
-            values = [found.get(name) for name in model.names]
-        if type(values) is list and len(values) == len(model.bounds) and _all_good(values, model):
-            return values
-    details = list(_row(found, model, []))
-    raise Unprocessable(details[:MOST_ERRORS])
+    if type(found) is not dict:
+        raise Unprocessable([_detail([], f"give an object: {_forms(model)}", "object_type")])
+    values = _values(found, model)
+    if type(values) is list and len(values) == len(model.bounds) and _all_good(values, model):
+        return values
+    raise Unprocessable(list(islice(_row(found, model, []), MOST_ERRORS)))
 
 
 def _all_good(values: Sequence[Any], model: Model) -> bool:
@@ -74,29 +94,33 @@ def batch(body: bytes, model: Model) -> Rows:
     array = _array(rows, model)
     if array is not None:
         return array
-    details = [detail for number, row in enumerate(rows) for detail in _row(row, model, [number])]
-    raise Unprocessable(details[:MOST_ERRORS])
+    details = (detail for number, row in enumerate(rows) for detail in _row(row, model, [number]))
+    raise Unprocessable(list(islice(details, MOST_ERRORS)))
 
 
 def _array(rows: Sequence[Any], model: Model) -> Rows | None:
     """None where anything is not right."""
-    if isinstance(rows[0], dict):
+    width = len(model.names)
+    if dict in set(map(type, rows)):
         rows = [_values(row, model) for row in rows]
-    if not all(type(row) is list for row in rows) or not {type(v) for row in rows for v in row} <= set(_NUMBERS):
+    if set(map(type, rows)) != {list} or set(map(len, rows)) != {width}:
         return None
-    try:
-        array = np.array(rows, dtype=np.float64)
-    except (ValueError, OverflowError):
+    flat = list(chain.from_iterable(rows))
+    if not set(map(type, flat)) <= set(_NUMBERS):
         return None
-    if array.ndim != 2 or array.shape[1] != len(model.names):
-        return None
+    array = np.array(flat, dtype=np.float64).reshape(-1, width)
     return array if bool(np.all((array >= model.low) & (array <= model.high))) else None
 
 
 def _values(row: Any, model: Model) -> Any:
-    if not isinstance(row, dict):
+    if type(row) is not dict:
         return row
-    return row.get("features") or [row.get(name) for name in model.names]
+    return row["features"] if "features" in row else [row.get(name) for name in model.names]
+
+
+def _forms(model: Model) -> str:
+    example, _ = model.profile.golden[0]
+    return f'{{"features": {list(example)}}} or {orjson.dumps(dict(zip(model.names, example, strict=True))).decode()}'
 
 
 def _row(row: Any, model: Model, where: list[str | int]) -> Iterator[Detail]:

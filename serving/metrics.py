@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
@@ -12,7 +13,7 @@ _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 
 class Metrics:
-    """The counters; `drift` is asked when Prometheus asks."""
+    """The counters; `drift` is asked when Prometheus asks. What every request counts has its look-up remembered."""
 
     def __init__(self, drift: Callable[[], Mapping[str, float]]) -> None:
         self.registry = registry = CollectorRegistry()
@@ -23,6 +24,9 @@ class Metrics:
         )
         self.requests = Counter("serving_requests", "Answers.", ["route", "status"], registry=registry)
         self.predictions = Counter("serving_predictions", "Rows answered.", ["label"], registry=registry)
+        self.seconds_of = cache(self.seconds.labels)
+        self.requests_of = cache(self.requests.labels)
+        self.predictions_of = cache(self.predictions.labels)
         self.swaps = Counter("serving_model_swaps", "Models taken into service.", registry=registry)
         self.rejected = Counter("serving_models_rejected", "Models the checks refused.", registry=registry)
         self.following = Gauge("serving_registry_up", "1 when MLflow answered the last look.", registry=registry)

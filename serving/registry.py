@@ -43,25 +43,28 @@ class Registry:
     def champion(self) -> Version:
         """Raise NoChampion where MLflow knows no such model or alias, Unreachable where it does not say."""
         query = {"name": self.settings.model, "alias": self.settings.alias}
-        found = self._get("registered-models/alias", query)["model_version"]
-        tags = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
-        return Version(
-            name=found["name"],
-            version=str(found["version"]),
-            run_id=found.get("run_id", ""),
-            digest=tags.get("model_digest", ""),
-        )
+        found = self._get("registered-models/alias", query, "model_version")
+        try:
+            tags = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
+            return Version(
+                name=found["name"],
+                version=str(found["version"]),
+                run_id=found.get("run_id", ""),
+                digest=tags.get("model_digest", ""),
+            )
+        except (LookupError, TypeError, AttributeError) as error:
+            raise Unreachable("MLflow: an answer of another form than a model version") from error
 
     def files(self, version: Version) -> Files:
         """Fetch them from S3."""
         query = {"name": version.name, "version": version.version}
-        source = self._get("model-versions/get-download-uri", query)["artifact_uri"]
+        source = self._get("model-versions/get-download-uri", query, "artifact_uri")
         return Files(
             profile=objects.get(self.settings, f"{source}/serving.json", most=_MOST_JSON),
             model=objects.get(self.settings, f"{source}/model.onnx", most=MODEL_BYTES),
         )
 
-    def _get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+    def _get(self, path: str, query: dict[str, str], key: str) -> Any:
         url = f"{self.settings.tracking_uri}{_API}{path}?{urlencode(query)}"
         try:
             body = objects.fetch(url, {}, most=_MOST_JSON, what="MLflow")
@@ -72,10 +75,9 @@ class Registry:
                 ) from error
             raise
         try:
-            found: dict[str, Any] = json.loads(body)
-        except ValueError as error:
-            raise Unreachable(f"MLflow: no JSON in the answer of {path}") from error
-        return found
+            return json.loads(body)[key]
+        except (ValueError, LookupError, TypeError) as error:
+            raise Unreachable(f"MLflow: no {key} in the answer of {path}") from error
 
 
 def _is_missing(cause: BaseException | None, text: str) -> bool:

@@ -1,39 +1,134 @@
-"""What the OpenAPI page says of bodies and answers. The answers are written by hand (orjson), not through these models."""
+"""What OpenAPI says of bodies and answers.
+
+Requests are described for the model in service: its own feature names, the ranges it takes, a row of its test data as the example. Requests are
+read by `serving.bodies`, which words its complaints for people; tests hold the two against each other, so this page stays true.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
-_ROW: list[JsonValue] = [5.1, 3.5, 1.4, 0.2]
-_NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+from serving.model import Feature, Model
+from serving.settings import MOST_ROWS
 
-Measure = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False, description="in centimetres")]
-
-
-class FeatureList(BaseModel):
-    """The four measurements in order: sepal length, sepal width, petal length, petal width."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"features": _ROW}]})
-    features: Annotated[list[Measure], Field(min_length=4, max_length=4)]
+Schema = dict[str, Any]
 
 
-class NamedFeatures(BaseModel):
-    """The same by name."""
+def one(model: Model) -> tuple[type[BaseModel], type[BaseModel]]:
+    """The two forms of a row: a list in the model's order, and by name."""
+    measures = [_measure(feature) for feature in model.profile.features]
+    example: list[JsonValue] = list(model.profile.golden[0][0])
+    row: Any = tuple.__class_getitem__(tuple(measures))
+    listed = create_model(
+        "FeatureList",
+        __doc__=f"The measurements in order: {', '.join(model.names)}.",
+        __config__=_example({"features": example}),
+        features=(row, ...),
+    )
+    fields: dict[str, Any] = {
+        f"feature_{number}": (measure, Field(alias=name))
+        for number, (name, measure) in enumerate(zip(model.names, measures, strict=True))
+    }
+    by_name = _example(dict(zip(model.names, example, strict=True)))
+    named = create_model("NamedFeatures", __doc__="The same by name.", __config__=by_name, **fields)
+    return listed, named
 
-    model_config = ConfigDict(json_schema_extra={"examples": [dict(zip(_NAMES, _ROW, strict=True))]})
-    sepal_length: Measure
-    sepal_width: Measure
-    petal_length: Measure
-    petal_width: Measure
+
+def _measure(feature: Feature) -> Any:
+    trained = f"{feature.name}: the model was trained on {feature.min:g} to {feature.max:g}"
+    return Annotated[
+        float, Field(strict=True, ge=feature.low, le=feature.high, allow_inf_nan=False, description=trained)
+    ]
 
 
-class Batch(BaseModel):
-    """Up to 10,000 rows."""
+def _example(value: JsonValue) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [value]})
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"features": [_ROW, _ROW]}]})
-    features: Annotated[list[list[Measure]], Field(min_length=1, max_length=10_000)]
+
+def batch(model: Model) -> Schema:
+    """A list of rows of either form, by itself or as `features` or `instances`."""
+    listed, named = (form.model_json_schema() for form in one(model))
+    rows = {"type": "array", "minItems": 1, "maxItems": MOST_ROWS}
+    rows["items"] = {"anyOf": [listed["properties"]["features"], listed, named]}
+    examples = [list(features) for features, _ in model.profile.golden[:2]]
+
+    def under(key: str) -> Schema:
+        return {
+            "title": key.capitalize(),
+            "type": "object",
+            "required": [key],
+            "properties": {key: rows},
+            "examples": [{key: examples}],
+        }
+
+    return {"anyOf": [under("features"), under("instances"), rows]}
+
+
+def infer(model: Model) -> Schema:
+    """The Open Inference Protocol's request."""
+    schema = InferRequest.model_json_schema()
+    example = list(model.profile.golden[0][0])
+    tensor = {"name": "features", "shape": [1, len(example)], "datatype": "FP64", "data": example}
+    return schema | {"examples": [{"id": "1", "inputs": [tensor]}]}
+
+
+def requests(model: Model) -> dict[str, Schema]:
+    """Request bodies by the end of their path."""
+    return {
+        "/predict": {"anyOf": [form.model_json_schema() for form in one(model)]},
+        "/predict/batch": batch(model),
+        "/infer": infer(model),
+    }
+
+
+class Tensor(BaseModel):
+    """An input: `data` flat or nested, in row-major order."""
+
+    name: Literal["features"]
+    shape: Annotated[list[int], Field(min_length=2, max_length=2)]
+    datatype: Literal["FP64", "FP32"]
+    data: list[Any]
+
+
+class Wanted(BaseModel):
+    """An output asked for."""
+
+    name: Literal["label", "probabilities"]
+
+
+class InferRequest(BaseModel):
+    """One input, and which outputs are wanted (both)."""
+
+    id: str = ""
+    inputs: Annotated[list[Tensor], Field(min_length=1, max_length=1)]
+    outputs: list[Wanted] = []
+
+
+class Output(BaseModel):
+    """`label` (INT64, [rows]) or `probabilities` (FP64, [rows, classes])."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[float]
+
+
+class InferAnswer(BaseModel):
+    """The Open Inference Protocol's answer."""
+
+    model_name: str
+    model_version: str
+    id: str = ""
+    parameters: dict[str, Any] = {}
+    outputs: list[Output]
+
+
+class Failure(BaseModel):
+    """Why there is no answer, as the Open Inference Protocol words it."""
+
+    error: str
 
 
 class Identity(BaseModel):
@@ -71,15 +166,16 @@ class Problem(BaseModel):
     request_id: str
 
 
+class Complaint(BaseModel):
+    """One thing that is wrong, and where."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
 class Wrong(BaseModel):
     """What is wrong with the request, place by place."""
 
-    detail: list[dict[str, Any]]
+    detail: list[Complaint]
     request_id: str
-
-
-def takes(*models: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI entry of a request body that is one of these."""
-    schemas = [model.model_json_schema() for model in models]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

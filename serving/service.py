@@ -41,6 +41,7 @@ class Service:
         self.draining = False
         self.from_cache = False
         self.why_not = "the registry has not answered yet"
+        self._said = ""
         self.rejected: tuple[str, str] | None = None
 
     def _drift(self) -> Mapping[str, float]:
@@ -99,7 +100,7 @@ class Service:
         self.metrics.swaps.inc()
         self.metrics.model.clear()
         self.metrics.model.labels(**model.identity).set(1)
-        log("model in service", model=model.identity, before=before, from_cache=from_cache)
+        log("model in service", model=model.identity, before=before, from_cache=from_cache, engine=model.engine)
 
     def _reject(self, champion: Version, error: ServingError) -> None:
         self.rejected = (champion.version, str(error))
@@ -114,9 +115,9 @@ class Service:
 
     def _explain(self, why: str) -> None:
         """Say it once, not every second."""
-        if why != self.why_not:
+        if why != self._said:
             log(why, level=logging.WARNING)
-        self.why_not = why
+        self.why_not = self._said = why
 
 
 def log(event: str, *, level: int = logging.INFO, **fields: object) -> None:

@@ -1,4 +1,7 @@
-"""Everything the environment may say, read once."""
+"""Everything the environment may say, read once.
+
+`release` and `pod` say who answers, in a header of every answer: the image's RELEASE and the container's host name.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,8 @@ class Settings:
     secret_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
     log_requests: bool = False
+    release: str = "dev"
+    pod: str = ""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Settings:
@@ -54,7 +59,17 @@ class Settings:
             secret_key=env.get("AWS_SECRET_ACCESS_KEY", ""),
             session_token=env.get("AWS_SESSION_TOKEN", ""),
             log_requests=env.get("LOG_REQUESTS", "").lower() in ("1", "true", "yes"),
+            release=_word(env, "RELEASE", "dev"),
+            pod=_word(env, "HOSTNAME", ""),
         )
+
+
+def _word(env: Mapping[str, str], name: str, default: str) -> str:
+    """Fit for a header."""
+    value = env.get(name) or default
+    if len(value) > 128 or not value.isascii() or not value.isprintable():
+        raise BadSettings(f"{name} is {value[:40]!r}: at most 128 printable ASCII characters")
+    return value
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -6,16 +6,19 @@ Errors are {"error": text}, as the protocol has them.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 from fastapi import FastAPI, Request, Response
 
-from serving import bodies
-from serving.bodies import Unprocessable
+from serving import bodies, schemas
+from serving.bodies import TooLarge, Unprocessable
 from serving.model import Model, Rows
+from serving.predict import count
 from serving.service import Service
 from serving.settings import BATCH_BYTES, MOST_ROWS
 
@@ -54,16 +57,26 @@ def _models(app: FastAPI, service: Service) -> None:
         found = _find(service, name, version)
         return found if isinstance(found, Response) else _answer(_metadata(found))
 
-    @app.post("/v2/models/{name}/versions/{version}/infer", tags=["v2"])
-    @app.post("/v2/models/{name}/infer", tags=["v2"])
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {"model": schemas.InferAnswer},
+        **{status: {"model": schemas.Failure} for status in (400, 404, 413, 503)},
+    }
+
+    @app.post("/v2/models/{name}/versions/{version}/infer", tags=["v2"], responses=answers)
+    @app.post("/v2/models/{name}/infer", tags=["v2"], responses=answers)
     async def infer(request: Request, name: str, version: str = "") -> Response:
         found = _find(service, name, version)
         if isinstance(found, Response):
             return found
-        length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > BATCH_BYTES:
-            return _answer({"error": f"give a Content-Length of at most {BATCH_BYTES}"}, 413)
-        return _infer(await request.body(), found, service)
+        try:
+            body = await bodies.read(request.receive, BATCH_BYTES)
+            rows, labels, answer = await asyncio.to_thread(_infer, body, found)
+        except TooLarge as error:
+            return _answer({"error": str(error)}, 413)
+        except Unprocessable as error:
+            return _answer({"error": str(error)}, 400)
+        count(service, found, rows, labels)
+        return _answer(answer)
 
 
 def _find(service: Service, name: str, version: str) -> Model | Response:
@@ -88,18 +101,10 @@ def _metadata(model: Model) -> dict[str, Any]:
     }
 
 
-def _infer(body: bytes, model: Model, service: Service) -> Response:
-    try:
-        request = bodies.decode(body)
-        rows = _rows(request, model)
-        wanted = _wanted(request)
-    except Unprocessable as error:
-        return _answer({"error": str(error)}, 400)
+def _infer(body: bytes, model: Model) -> tuple[Rows, npt.NDArray[np.int64], dict[str, Any]]:
+    request = bodies.decode(body)
+    rows, wanted = _rows(request, model), _wanted(request)
     labels, probabilities = model.predict(rows)
-    for number, seen in enumerate(np.bincount(labels, minlength=len(model.classes)).tolist()):
-        service.metrics.predictions.labels(model.classes[number]).inc(seen)
-    if service.drift and service.model is model:
-        service.drift.many(rows)
     shape = list(probabilities.shape)
     outputs = [
         {"name": "label", "datatype": "INT64", "shape": shape[:1], "data": labels.tolist()},
@@ -111,7 +116,7 @@ def _infer(body: bytes, model: Model, service: Service) -> Response:
         "outputs": [output for output in outputs if not wanted or output["name"] in wanted],
         "parameters": {"run_id": model.version.run_id},
     }
-    return _answer(answer | ({"id": str(request["id"])} if "id" in request else {}))
+    return rows, labels, answer | ({"id": str(request["id"])} if "id" in request else {})
 
 
 def _wanted(request: dict[str, Any]) -> set[str]:
@@ -135,7 +140,7 @@ def _rows(request: Any, model: Model) -> Rows:
     if not isinstance(shape, list) or len(shape) != 2 or shape[1] != width or type(shape[0]) is not int or shape[0] < 1:
         raise _wrong(f"the input's shape is [rows, {width}]")
     if shape[0] > MOST_ROWS:
-        raise _wrong(f"{shape[0]} rows; at most {MOST_ROWS}")
+        raise TooLarge(f"{shape[0]} rows; at most {MOST_ROWS}")
     return _tensor(tensor.get("data"), shape, model)
 
 

@@ -99,7 +99,6 @@ async def test_v2_answers_as_kserve_does(client: httpx.AsyncClient) -> None:
         (infer(ROW, datatype="BYTES"), "FP64 or FP32"),
         (infer(ROW, shape=[4]), "[rows, 4]"),
         (infer(ROW, shape=[-1, 4]), "[rows, 4]"),
-        (infer(ROW, shape=[10_001, 4]), "at most 10000"),
         (infer(ROW[:3]), "data must hold 4 numbers"),
         (infer([1, 2, 3, "4"]), "numbers only"),
         (infer([1, 2, 3, 1e9]), "out of the range"),
@@ -112,6 +111,14 @@ async def test_v2_says_what_is_wrong(client: httpx.AsyncClient, body: Any, words
     answer = await client.post("/v2/models/iris/infer", json=body)
     assert answer.status_code == 400
     assert words in answer.json()["error"]
+
+
+async def test_v2_takes_ten_thousand_rows_and_no_more(client: httpx.AsyncClient) -> None:
+    most = infer(ROW * 10_000, shape=[10_000, 4])
+    answer = (await client.post("/v2/models/iris/infer", json=most)).json()
+    assert answer["outputs"][0]["shape"] == [10_000]
+    more = await client.post("/v2/models/iris/infer", json=infer(ROW, shape=[10_001, 4]))
+    assert (more.status_code, more.json()) == (413, {"error": "10001 rows; at most 10000"})
 
 
 async def test_v2_knows_only_its_model(client: httpx.AsyncClient) -> None:

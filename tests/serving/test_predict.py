@@ -58,8 +58,9 @@ WRONG: list[tuple[Any, list[str | int], str]] = [
     ({"features": None}, ["features"], "give a list of 4 numbers"),
     (dict(zip(NAMES[:3], ROW, strict=False)), ["petal_width"], "petal_width is missing"),
     (dict(zip(NAMES, [1, 1, 1, "x"], strict=True)), ["petal_width"], "petal_width must be a number"),
-    ([5.1, 3.5, 1.4], [], "3 values, but the model takes 4"),
-    ("hello", [], "give a list of 4 numbers"),
+    (ROW, [], 'give an object: {"features": ['),
+    ("hello", [], 'give an object: {"features": ['),
+    ({"features": None} | dict(zip(NAMES, ROW, strict=True)), ["features"], "give a list of 4 numbers"),
     ({}, ["sepal_length"], "sepal_length is missing"),
 ]
 
@@ -142,5 +143,11 @@ async def test_openapi_shows_examples_of_both_forms(client: httpx.AsyncClient) -
     found = (await client.get("/openapi.json")).json()
     body = found["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert [schema["title"] for schema in body["anyOf"]] == ["FeatureList", "NamedFeatures"]
-    assert body["anyOf"][0]["examples"] == [{"features": ROW}]
+    golden = json.loads(files().profile)["golden"][0]["features"]
+    assert [schema["examples"] for schema in body["anyOf"]] == [
+        [{"features": golden}],
+        [dict(zip(NAMES, golden, strict=True))],
+    ]
+    for schema in body["anyOf"]:
+        assert (await client.post("/predict", json=schema["examples"][0])).status_code == 200
     assert set(found["paths"]["/predict"]["post"]["responses"]) == {"200", "413", "422", "503"}
