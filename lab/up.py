@@ -66,7 +66,7 @@ class Up:
             Step("postgres", "PostgreSQL", self.postgres, after=("base", "images")),
             Step("accounts", "buckets, repositories, IAM users", self.accounts, after=("aws",)),
             Step("certificates", "tenants' kubeconfigs", self.certificates, after=("base",)),
-            Step("databases", "databases", self.databases, after=("postgres",)),
+            Step("databases", "databases", self.databases, after=("base", "images")),
             Step("profiles", f"{len(self.people)} tenants", self.profiles, after=("kubeflow",)),
             Step("shared", "shared MLflow and serving", self.shared, after=("databases", "accounts", "images")),
             Step("mlflow", "tenants' MLflow servers", self.mlflow, after=("databases", "accounts", "profiles")),
@@ -102,7 +102,7 @@ class Up:
         self._apply_and_wait(objects)
 
     def databases(self) -> str:
-        """The Job runs where a database is wanted that the last one did not make."""
+        """The Job runs where a database is wanted that the last one did not make. It waits for PostgreSQL itself."""
         names = {"mlflow_shared", *(tenants.database(tenant) for tenant in self.people)}
         wanted = passwords.databases(self.world.cluster, names)
         last = self.world.cluster.find("batch/v1", "Job", "mlflow-databases", "mlflow-system")
