@@ -2,10 +2,14 @@
 
     TrainingError               another try may succeed; exit code 1
     ├── Unavailable             MLflow or S3 did not answer in the time the retries allow
+    ├── NoSpace                 a file could not be written: the disk (or the pod's /tmp) is full
     ├── Stopped                 somebody stopped the Job (SIGTERM)
     └── Final                   another try would end the same; exit code 2, which the Job's podFailurePolicy knows
+        ├── BadArguments        the command line is wrong
         ├── BadData             the table cannot be trained on
-        └── FormsDiffer         the model's two forms do not answer alike
+        ├── FormsDiffer         the model's two forms do not answer alike
+        ├── BadModel            a version's files are not a model that may be served
+        └── NoSuchVersion       the registry has no such version, run or earlier champion
 
 The message says what happened and to which object; it becomes the run's tag `failure`.
 """
@@ -23,6 +27,10 @@ class Unavailable(TrainingError):
     pass
 
 
+class NoSpace(TrainingError):
+    pass
+
+
 class Stopped(TrainingError):
     pass
 
@@ -31,9 +39,21 @@ class Final(TrainingError):
     exit_code = 2
 
 
+class BadArguments(Final):
+    pass
+
+
 class BadData(Final):
     pass
 
 
 class FormsDiffer(Final):
+    pass
+
+
+class BadModel(Final):
+    pass
+
+
+class NoSuchVersion(Final):
     pass

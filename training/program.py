@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import signal
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,19 +19,22 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from requests.exceptions import RequestException
 
-from training import data, model, package, picture, registry
+from training import data, model, package, picture, registry, source
 from training.arguments import Request
-from training.errors import Stopped
-from training.record import Recorder
-from training.registry import PROMOTED, SCORE
+from training.errors import NoSpace, Stopped
+from training.output import RESULT
+from training.record import Recorder, Repeated
 
-RESULT = "RESULT "
 _log = logging.getLogger("training")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a training made; the last line of its output is this as JSON, after the word RESULT."""
+    """What a training made; the last line of its output is this as JSON, after the word RESULT.
+
+    `version` is "" where none was asked for; `champion_reason` says why the alias stays where it was, where it does.
+    """
 
     run_id: str
     run_path: str
@@ -37,9 +43,11 @@ class Result:
     version: str
     champion: bool
     champion_before: str
+    champion_reason: str
     artifact_uri: str
     model_uri: str
     model_digest: str
+    skops_digest: str
     data_digest: str
     accuracy: float
     f1: float
@@ -55,8 +63,12 @@ def run(request: Request, client: MlflowClient) -> Result:
     A version is registered only after all its files are in S3 and compared, so none needs to be taken back.
     """
     started = time.monotonic()
-    table = data.read(request.data, folds=request.parameters.folds) if request.data else data.iris()
-    recorder = Recorder.begin(client, request)
+    table = _table(request)
+    try:
+        recorder = Recorder.begin(client, request, table)
+    except Repeated as done:
+        _log.info("%s; nothing to do", done)
+        return Result(**json.loads(done.result))
     _log.info("run %s started in experiment %r", recorder.run_id, request.experiment)
     undo = _Undo(recorder)
     try:
@@ -65,6 +77,14 @@ def run(request: Request, client: MlflowClient) -> Result:
         _seen(error)
         undo.all(error)
         raise
+
+
+def _table(request: Request) -> data.Table:
+    if not request.data:
+        return data.iris()
+    with tempfile.TemporaryDirectory(prefix="table-") as scratch:
+        path = source.fetch(request.data, Path(scratch))
+        return data.read(path, folds=request.parameters.folds, name=request.data_name)
 
 
 def _run(request: Request, table: data.Table, recorder: Recorder, undo: _Undo, started: float) -> Result:
@@ -77,41 +97,54 @@ def _run(request: Request, table: data.Table, recorder: Recorder, undo: _Undo, s
         made = _store(request, table, trained, recorder, logged)
         across = folds.metrics()
     _log.info("accuracy %.4f ± %.4f over %d folds", *list(across.values())[:2], request.parameters.folds)
-    recorder.log(trained.metrics | across | made.metrics(), {"model_digest": made.digest}, logged)
+    tags = made.tags() | {registry.INTERFACE: table.interface, "model_id": logged.model_id}
+    recorder.log(trained.metrics | across | made.metrics(), tags, logged)
+    version, promotion = _publish(request, recorder, logged, tags | {"data_digest": table.digest}, trained)
+    result = Result(
+        run_id=recorder.run_id,
+        run_path=f"/#/experiments/{recorder.experiment_id}/runs/{recorder.run_id}",
+        experiment_id=recorder.experiment_id,
+        model=request.model,
+        version=version,
+        champion=promotion.moved,
+        champion_before=promotion.before,
+        champion_reason=promotion.reason,
+        artifact_uri=recorder.artifact_uri,
+        model_uri=logged.artifact_location,
+        model_digest=made.digest,
+        skops_digest=made.skops_digest,
+        data_digest=table.digest,
+        accuracy=trained.metrics["accuracy"],
+        f1=trained.metrics["f1"],
+        seconds=round(time.monotonic() - started, 2),
+    )
+    recorder.finish(json.dumps(asdict(result)))
+    return result
+
+
+def _publish(
+    request: Request, recorder: Recorder, logged: LoggedModel, tags: dict[str, str], trained: model.Trained
+) -> tuple[str, registry.Promotion]:
+    """Register a version and, where it may, make it champion."""
+    if not request.register:
+        return "", registry.Promotion(moved=False, before="", reason="no version was asked for")
     version = registry.register(
         recorder.client,
         request.model,
         source=logged.artifact_location,
         run_id=recorder.run_id,
         model_id=logged.model_id,
-        tags=_version_tags(table, trained, made),
+        tags=_version_tags(tags, trained),
     )
     _log.info("registered %s version %s", version.name, version.version)
-    promotion = registry.promote(recorder.client, version, trained.metrics["accuracy"])
-    recorder.finish()
-    return Result(
-        run_id=recorder.run_id,
-        run_path=f"/#/experiments/{recorder.experiment_id}/runs/{recorder.run_id}",
-        experiment_id=recorder.experiment_id,
-        model=version.name,
-        version=str(version.version),
-        champion=promotion.moved,
-        champion_before=promotion.before,
-        artifact_uri=recorder.artifact_uri,
-        model_uri=logged.artifact_location,
-        model_digest=made.digest,
-        data_digest=table.digest,
-        accuracy=trained.metrics["accuracy"],
-        f1=trained.metrics["f1"],
-        seconds=round(time.monotonic() - started, 2),
-    )
+    return str(version.version), registry.promote(recorder.client, version)
 
 
 def _store(
     request: Request, table: data.Table, trained: model.Trained, recorder: Recorder, logged: LoggedModel
 ) -> package.Package:
     """Write the model and the picture, compare the model's forms, and send both to S3."""
-    with tempfile.TemporaryDirectory(prefix="training-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="training-") as scratch, _room(scratch):
         folder, drawing = Path(scratch) / "model", Path(scratch) / "confusion_matrix.png"
         description = recorder.description(logged)
         made = package.write(folder, table, trained, seed=request.parameters.seed, mlflow_model=description)
@@ -123,13 +156,20 @@ def _store(
     return made
 
 
-def _version_tags(table: data.Table, trained: model.Trained, made: package.Package) -> dict[str, str]:
-    return {
-        SCORE: repr(trained.metrics["accuracy"]),
-        PROMOTED: "false",
-        "model_digest": made.digest,
-        "data_digest": table.digest,
-    }
+@contextmanager
+def _room(folder: str) -> Iterator[None]:
+    """Turn what a full disk raises into one sentence; the files are only copies, so nothing else has to be undone."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise NoSpace(f"no room for the model's files in {folder}: {error.strerror}") from error
+        raise
+
+
+def _version_tags(tags: dict[str, str], trained: model.Trained) -> dict[str, str]:
+    kept = (registry.INTERFACE, "model_digest", "data_digest")
+    return {registry.SCORE: repr(trained.metrics["accuracy"]), **{key: tags[key] for key in kept}}
 
 
 class _Undo:

@@ -2,15 +2,21 @@
 
 What it guarantees: a run that was begun ends FINISHED, FAILED or KILLED with the reason in its tag `failure`, whatever happened, as long as
 MLflow can be reached at all; and a registered version exists only with all its files in S3. Retries are MLflow's and boto3's own, bounded
-(see `patience`): together they outlast about half a minute of 503s.
+(see `patience`): they outlast half a minute of 503s, and end after about two.
+
+A training that was finished is not repeated: an attempt of the same Job, or a point of the same sweep, whose `training_key` (parameters
+and data) a FINISHED run carries, ends with that run's result. One that is still RUNNING under that key died without a word and is buried.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,12 +26,21 @@ from mlflow.models import Model
 from mlflow.tracking import MlflowClient
 from requests.exceptions import RequestException
 
-from training.arguments import Request
+from training.arguments import Parameters, Request
 from training.data import Table
 from training.errors import Stopped, Unavailable
 from training.package import Package, versions
 
 LONGEST_TAG = 5000
+KEY, RESULT, FAILURE = "training_key", "result", "failure"
+
+
+class Repeated(Exception):
+    """What was asked for has been trained already, by this run; not an error."""
+
+    def __init__(self, run_id: str, result: str) -> None:
+        super().__init__(f"run {run_id} has trained this already")
+        self.run_id, self.result = run_id, result
 
 
 def patience(env: Mapping[str, str]) -> dict[str, str]:
@@ -35,7 +50,7 @@ def patience(env: Mapping[str, str]) -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
         "AWS_RETRY_MODE": "standard",
-        "AWS_MAX_ATTEMPTS": "9",
+        "AWS_MAX_ATTEMPTS": "11",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
@@ -65,22 +80,23 @@ class Recorder:
         self.artifact_uri: str = run.info.artifact_uri
 
     @classmethod
-    def begin(cls, client: MlflowClient, request: Request) -> Recorder:
-        """Start a run in the experiment, which is made where it is missing."""
+    def begin(cls, client: MlflowClient, request: Request, table: Table) -> Recorder:
+        """Start a run in the experiment, which is made where it is missing. Raises Repeated where there is nothing left to do."""
+        key = training_key(request.parameters, table)
         with reaching("MLflow does not start a run"):
             experiment_id = _experiment(client, request.experiment)
-            if request.job:
-                _bury(client, experiment_id, request.job)
-            return cls(client, client.create_run(experiment_id, run_name=request.run_name, tags=_tags(request)))
+            if request.job or request.sweep:
+                _earlier(client, experiment_id, request, key)
+            tags = _tags(request) | {KEY: key, "data_digest": table.digest}
+            return cls(client, client.create_run(experiment_id, run_name=request.run_name, tags=tags))
 
     def describe(self, request: Request, table: Table) -> None:
         """Parameters and data, before anything is computed: a run that fails says what it tried."""
-        parameters = {**vars(request.parameters), "data": table.source, "data_digest": table.digest}
-        dataset = Dataset(name=table.source, digest=table.digest, source_type="local", source=table.source)
+        parameters = request.parameters.texts() | {"data": table.source, "data_digest": table.digest}
+        place = request.data or table.source
+        dataset = Dataset(name=table.source, digest=table.digest, source_type="local", source=place)
         with reaching("MLflow does not take the run's parameters"):
-            self.client.log_batch(
-                self.run_id, params=[Param(key, str(value).lower()) for key, value in parameters.items()]
-            )
+            self.client.log_batch(self.run_id, params=[Param(key, value) for key, value in parameters.items()])
             self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset)])
 
     def begin_model(self, name: str) -> LoggedModel:
@@ -118,16 +134,17 @@ class Recorder:
         with reaching(f"S3 does not take {file.name} ({self.artifact_uri})"):
             self.client.log_artifact(self.run_id, str(file))
 
-    def finish(self) -> None:
-        """End well."""
+    def finish(self, result: str) -> None:
+        """End well. `result` is kept, for an attempt that comes after this one."""
         with reaching("MLflow does not end the run"):
+            self.client.set_tag(self.run_id, RESULT, result)
             self.client.set_terminated(self.run_id, RunStatus.to_string(RunStatus.FINISHED))
 
     def fail(self, reason: BaseException) -> None:
         """End badly, saying why."""
         status = RunStatus.KILLED if isinstance(reason, Stopped) else RunStatus.FAILED
         text = f"{reason}" or type(reason).__name__
-        self.client.set_tag(self.run_id, "failure", text[:LONGEST_TAG])
+        self.client.set_tag(self.run_id, FAILURE, text[:LONGEST_TAG])
         self.client.set_terminated(self.run_id, RunStatus.to_string(status))
 
 
@@ -144,23 +161,49 @@ def _experiment(client: MlflowClient, name: str) -> str:
         raise
 
 
-def _bury(client: MlflowClient, experiment_id: str, job: str) -> None:
-    """End the runs of earlier attempts of this Job that could not end themselves (kill -9, a lost node)."""
-    mine = f"tags.job = '{job}' and attributes.status = 'RUNNING'"
-    for run in client.search_runs([experiment_id], mine):
-        client.set_tag(run.info.run_id, "failure", "its pod ended without a word; another attempt of the Job followed")
-        client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.FAILED))
+def training_key(parameters: Parameters, table: Table) -> str:
+    """Sixteen hex digits: trainings with the same key give the same model."""
+    return hashlib.sha256(f"{parameters.point} {table.digest}".encode()).hexdigest()[:16]
+
+
+def _earlier(client: MlflowClient, experiment_id: str, request: Request, key: str) -> None:
+    """Raise Repeated for a finished run of the same; end one that could not end itself (kill -9, a lost node)."""
+    kind, name = ("sweep", request.sweep) if request.sweep else ("job", request.job)
+    for run in client.search_runs([experiment_id], f"tags.{kind} = '{name}' and tags.{KEY} = '{key}'"):
+        if run.info.status == "FINISHED" and RESULT in run.data.tags:
+            raise Repeated(run.info.run_id, run.data.tags[RESULT])
+        if run.info.status == "RUNNING":
+            client.set_tag(run.info.run_id, FAILURE, "its pod ended without a word; another attempt followed")
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.FAILED))
 
 
 def _tags(request: Request) -> dict[str, str]:
     tags = dict(request.tags)
     tags |= {f"version.{name}": number for name, number in versions().items()}
+    tags |= {
+        "version.python": platform.python_version(),
+        "code_digest": code_digest(),
+        "point": request.parameters.point,
+    }
     tags |= {key: value for key, value in _origin(os.environ).items() if value}
+    if request.data.startswith("s3://"):
+        tags["data_uri"] = request.data
+    if request.sweep:
+        tags["sweep"] = request.sweep
     if request.job:
         tags["job"] = request.job
     if request.parent:
         tags["mlflow.parentRunId"] = request.parent
     return tags
+
+
+@cache
+def code_digest() -> str:
+    """Sixteen hex digits of this program's own files: what a git revision does not say of a working tree."""
+    sha = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        sha.update(file.name.encode() + b"\0" + file.read_bytes())
+    return sha.hexdigest()[:16]
 
 
 def _origin(env: Mapping[str, str]) -> dict[str, str]:
@@ -169,5 +212,4 @@ def _origin(env: Mapping[str, str]) -> dict[str, str]:
         "mlflow.source.type": "JOB",
         "mlflow.source.git.commit": env.get("GIT_REVISION", ""),
         "mlflow.user": env.get("MLFLOW_USER", ""),
-        "image": env.get("IMAGE", ""),
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from training.arguments import Parameters, parse
+from training.arguments import Parameters, parse, point
+from training.errors import BadArguments
 
 
 def test_the_courses_own_command() -> None:
@@ -39,12 +40,30 @@ def test_tags_may_hold_equal_signs() -> None:
         (["--experiment", " "], "is not a name"),
         (["--tag", "novalue"], "'novalue' is not KEY=VALUE"),
         (["--folds", "1"], "'1' is not a whole number from 2 to 20"),
+        (["--sweep", "A b"], "'A b' is not 1 to 40 lower-case letters"),
+        (
+            ["--point", "trees=3"],
+            "'trees=3' is not NAME=VALUE; names are n_estimators, max_depth, seed, test_size, folds",
+        ),
+        (["--point", "max_depth=deep"], "argument --max-depth: 'deep' is not a whole number"),
+        (["--point", "seed=1", "--index", "1"], "argument --index: 1 is not from 0 to 0"),
+        (["--n-estimator", "3"], "unrecognized arguments: --n-estimator 3"),
     ],
 )
-def test_wrong_arguments_end_with_2_and_one_line(
-    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
+def test_wrong_arguments_are_told_in_one_line(argv: list[str], message: str) -> None:
+    with pytest.raises(BadArguments) as refused:
         parse(argv)
-    assert ended.value.code == 2
-    assert message in capsys.readouterr().err
+    assert message in str(refused.value)
+    assert refused.value.exit_code == 2
+
+
+def test_an_index_chooses_its_point_and_keeps_the_other_options() -> None:
+    points = ["--point", "n_estimators=50,max_depth=none", "--point", "n_estimators=50,max_depth=5"]
+    found = parse([*points, "--index", "1", "--seed", "7", "--sweep", "a-sweep"])
+    assert found.parameters == Parameters(n_estimators=50, max_depth=5, seed=7, test_size=0.2, folds=5)
+    assert found.sweep == "a-sweep"
+
+
+def test_a_point_names_all_parameters_the_same_way_however_it_was_written() -> None:
+    assert point("max_depth=NONE,n_estimators=100") == point("seed=42")
+    assert point("seed=42").point == "n_estimators=100,max_depth=none,seed=42,test_size=0.2,folds=5"

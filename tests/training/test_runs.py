@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from tests.images.stack import ROOT, Stack, s3
@@ -132,12 +133,26 @@ def test_of_two_promotions_at_once_the_better_stays(client: MlflowClient, model:
     program.run(request_for(model), client)
     client.delete_registered_model_alias(model, "champion")
     good = client.get_model_version(model, "1")
-    tags = {registry.SCORE: "0.1", registry.PROMOTED: "false"}
     late = registry.register(
-        client, model, source=str(good.source), run_id=str(good.run_id), model_id=good.model_id, tags=tags
+        client,
+        model,
+        source=str(good.source),
+        run_id=str(good.run_id),
+        model_id=good.model_id,
+        tags={registry.SCORE: "0.1"},
     )
-    promotion = registry.promote(client, late, 0.1)
-    assert not promotion.moved
+
+    class Slow(MlflowClient):  # type: ignore[misc]
+        """Its first look at the champion is answered after the other has moved the alias."""
+
+        def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
+            with pytest.raises(MlflowException, match="alias champion not found"):
+                super().get_model_version_by_alias(name, alias)
+            registry.promote(client, good)
+            raise MlflowException("not found", error_code=3002)
+
+    promotion = registry.promote(Slow(client.tracking_uri), late)
+    assert (promotion.moved, promotion.before) == (False, good.version)
     assert client.get_model_version_by_alias(model, "champion").version == good.version
 
 
@@ -215,7 +230,7 @@ def start(started: list[subprocess.Popen[str]], stack: Stack, *arguments: str, j
 
 def running(client: MlflowClient, experiment: str) -> Run:
     """Wait until the run has begun."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         found = client.get_experiment_by_name(experiment)
         if found and (runs := client.search_runs([found.experiment_id])) and "n_estimators" in runs[0].data.params:
@@ -233,7 +248,7 @@ def test_sigterm_ends_the_run_as_killed(
     child = start(command, stack, *SLOW, "--model-name", model, "--experiment", model)
     run = running(client, model)
     child.send_signal(signal.SIGTERM)
-    assert child.wait(20) == Stopped.exit_code
+    assert child.wait(60) == Stopped.exit_code
     ended = client.get_run(run.info.run_id)
     assert ended.info.status == "KILLED"
     assert ended.data.tags["failure"] == "stopped by SIGTERM: the Job or its pod was deleted"
