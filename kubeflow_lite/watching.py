@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -57,7 +58,26 @@ async def watch_own(access: Access, kind: Kind, noticed: Noticed, ready: asyncio
 
     kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id="seen")(seen)
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    await kopf.operator(registry=registry, settings=_settings(), clusterwide=True, standalone=True, ready_flag=ready)
+    operator = kopf.operator(
+        registry=registry, settings=_settings(), clusterwide=True, standalone=True, ready_flag=ready
+    )
+    await _until_signalled(asyncio.create_task(operator), ready)
+
+
+async def _until_signalled(operator: asyncio.Task[None], ready: asyncio.Event) -> None:
+    """End the operator by cancelling it: on a signal of its own kopf waits five seconds for every task it did not start."""
+    started = asyncio.create_task(ready.wait())
+    try:
+        await asyncio.wait((operator, started), return_when=asyncio.FIRST_COMPLETED)
+        for number in (signal.SIGTERM, signal.SIGINT):  # in place of kopf's own, which it has set by now
+            asyncio.get_running_loop().add_signal_handler(number, operator.cancel)
+        await asyncio.wait((operator,))
+    finally:
+        started.cancel()
+        operator.cancel()
+        await asyncio.wait((operator,))
+    if not operator.cancelled():
+        await operator
 
 
 def _settings() -> kopf.OperatorSettings:
