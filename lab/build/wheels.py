@@ -1,0 +1,130 @@
+"""Wheels for an image, downloaded by this machine's pip with its own configuration: mirrors, proxies and certificates that work here work for images.
+
+A folder is complete or not there at all (it is filled under another name and moved), every file in it was checked against the lock's hashes,
+and equal wheels of several images are one file on the disk. With the folders in place a build needs no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError, ToolMissing
+
+
+@dataclass(frozen=True)
+class Target:
+    """What wheels must fit: the base image's Python, processor and C library."""
+
+    python: str
+    machine: str
+    glibc: str
+
+    @property
+    def name(self) -> str:
+        return f"python{self.python}-{self.machine}-glibc{self.glibc}"
+
+    def options(self) -> list[str]:
+        """pip's flags for exactly these wheels; pip itself knows older manylinux names only by a few aliases, so all are spelled out."""
+        minor = int(self.glibc.partition(".")[2])
+        platforms = [f"manylinux_2_{version}_{self.machine}" for version in range(minor, 4, -1)]
+        platforms += [f"{alias}_{self.machine}" for alias in ("manylinux2014", "manylinux2010", "manylinux1", "linux")]
+        tag = f"cp{self.python.replace('.', '')}"
+        choice = [
+            "--python-version",
+            self.python,
+            "--implementation",
+            "cp",
+            "--abi",
+            tag,
+            "--abi",
+            "abi3",
+            "--abi",
+            "none",
+        ]
+        return [*choice, *(word for name in platforms for word in ("--platform", name))]
+
+
+PROBE = "import sys, platform; print('%d.%d' % sys.version_info[:2], platform.machine(), platform.libc_ver()[1])"
+
+
+def parse_target(output: str, base: str) -> Target:
+    """What PROBE printed in the base image."""
+    words = output.split()
+    if len(words) != 3:
+        raise LabError(
+            f"the base image {base} has no glibc, which the wheels need",
+            "use one made from Debian: --base python:3.11-slim",
+        )
+    return Target(*words)
+
+
+def provide(lock: Path, target: Target, store: Path) -> list[Path]:
+    """The wheels of `lock`, downloaded where they are not in `store` yet. Raises LabError with pip's own words."""
+    key = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    folder = store / target.name / f"{lock.parent.name}-{key}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as draft:
+            _download(lock, target, Path(draft), folder.parent)
+            _share(Path(draft), folder.parent)
+            _replace(Path(draft), folder, lock.parent.name)
+    return sorted(folder.glob("*.whl"))
+
+
+def _download(lock: Path, target: Target, into: Path, known: Path) -> None:
+    """`known` holds other images' wheels of the same target: what is there needs no network."""
+    links = [word for folder in sorted(known.glob("[!.]*")) for word in ("--find-links", str(folder))]
+    strict = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
+    command = [*_pip(), "download", *strict, *target.options(), *links, "--dest", str(into), "-r", str(lock)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-4:])
+        raise LabError(
+            f"pip cannot download the packages of {lock.parent.name}:\n{said}",
+            "is there a network? pip config list shows what pip uses",
+        )
+
+
+def _share(draft: Path, known: Path) -> None:
+    """Equal wheels become links to one file; names of wheels say their version and build, and their hashes were checked."""
+    for wheel in draft.iterdir():
+        for other in known.glob(f"[!.]*/{wheel.name}"):
+            if other.stat().st_size == wheel.stat().st_size:
+                wheel.unlink()
+                os.link(other, wheel)
+                break
+
+
+def _replace(draft: Path, folder: Path, name: str) -> None:
+    """Move into place, and away with what older locks of the same image left."""
+    draft.chmod(0o755)
+    draft.rename(folder)
+    draft.mkdir()  # for TemporaryDirectory, which wants to remove something
+    for old in folder.parent.glob(f"{name}-????????????"):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _pip() -> list[str]:
+    """A pip: this environment's, that of the Python it was made from, or the one on PATH (uv makes environments without one)."""
+    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, str(base)):
+        found = (
+            subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+            if Path(python).exists()
+            else None
+        )
+        if found is not None and found.returncode == 0:
+            return [python, "-m", "pip"]
+    if found_pip := shutil.which("pip3") or shutil.which("pip"):
+        return [found_pip]
+    raise ToolMissing(
+        "images are built of wheels that pip downloads, and there is no pip", "sudo apt-get install python3-pip"
+    )
