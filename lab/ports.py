@@ -20,13 +20,30 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
     return True
 
 
-def require_free(port: int, service: str, key: str, variable: str) -> None:
-    """Raises LabError naming the port, what wanted it and how to move it."""
-    if not is_free(port):
-        raise LabError(
-            f"port {port} on 127.0.0.1, wanted by {service}, is taken by another program",
-            f"end that program (ss -ltnp 'sport = :{port}' names it), or change {key} in lab.yaml (or {variable}=...)",
-        )
+def require_free(port: int, service: str, key: str, variable: str, *, ours: Path | None = None) -> None:
+    """Raises LabError naming the port, what wanted it, who has it and how to move it; a program that names the folder `ours` may have it."""
+    if is_free(port):
+        return
+    holder = listener(port)
+    if ours is not None and str(ours) in holder:
+        return
+    raise LabError(
+        f"port {port} on 127.0.0.1, wanted by {service}, is taken by {holder or 'another program'}",
+        f"end that program (ss -ltnp 'sport = :{port}' shows it), or change {key} in lab.yaml (or {variable}=...)",
+    )
+
+
+def listener(port: int) -> str:
+    """Process number and command line of the program that listens on a port; empty where it is not this user's to see."""
+    import psutil
+
+    for found in psutil.net_connections("tcp4"):
+        if found.status == psutil.CONN_LISTEN and found.laddr[1:] == (port,) and found.pid:
+            try:
+                return f"process {found.pid} ({' '.join(psutil.Process(found.pid).cmdline())})"
+            except psutil.Error:
+                continue
+    return ""
 
 
 def environment(root: Path) -> dict[str, str]:

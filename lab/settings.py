@@ -194,7 +194,8 @@ def load(path: Path = ROOT / "lab.yaml", environ: Mapping[str, str] | None = Non
         return Settings.model_validate(data)
     except ValidationError as error:
         raise SettingsError(
-            "\n".join(_problem(path, node, item) for item in error.errors()), "correct it and run the command again"
+            "\n".join(_problem(path, node, item, environ or {}) for item in error.errors()),
+            "correct it and run the command again",
         ) from None
 
 
@@ -230,13 +231,15 @@ def _override(data: dict[str, Any], environ: Mapping[str, str]) -> None:
         data["state"] = Path(data["state"]).expanduser().resolve()
 
 
-def _problem(path: Path, node: yaml.Node | None, item: Any) -> str:
+def _problem(path: Path, node: yaml.Node | None, item: Any, environ: Mapping[str, str]) -> str:
     location: Sequence[str | int] = item["loc"]
     where = ".".join(str(part) for part in location) or "the file"
     found = item.get("input")
     shown = f" (found {found!r})" if location and isinstance(found, str | int | float) else ""
     message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{path.name}:{_line(node, location)}: {where}: {message}{shown}"
+    variable = f"LAB_{where.replace('.', '_')}".upper()
+    source = variable if environ.get(variable) else f"{path.name}:{_line(node, location)}"
+    return f"{source}: {where}: {message}{shown}"
 
 
 def _line(node: yaml.Node | None, location: Sequence[str | int]) -> int:

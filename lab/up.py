@@ -67,7 +67,7 @@ class Up:
             Step("accounts", "buckets, repositories, IAM users", self.accounts, after=("aws",)),
             Step("certificates", "tenants' kubeconfigs", self.certificates, after=("base",)),
             Step("databases", "databases", self.databases, after=("base", "images")),
-            Step("profiles", f"{len(self.people)} tenants", self.profiles, after=("kubeflow",)),
+            Step("profiles", counted(len(self.people), "tenant"), self.profiles, after=("kubeflow",)),
             Step("shared", "shared MLflow and serving", self.shared, after=("databases", "accounts", "images")),
             Step("mlflow", "tenants' MLflow servers", self.mlflow, after=("databases", "accounts", "profiles")),
             Step("settled", "everything ready", self.settled, after=("mlflow", "shared")),
@@ -112,7 +112,7 @@ class Up:
         job["metadata"]["annotations"] = {MADE: " ".join(sorted(wanted))}
         rerun(self.world.cluster, job)
         until_ready(self.world.cluster, [job], cancelled=self.steps.cancelled)
-        return f"{len(wanted)} databases"
+        return counted(len(wanted), "database")
 
     def accounts(self) -> None:
         there = resources.inventory(self.world.root)
@@ -156,7 +156,7 @@ class Up:
 
         each(provide, self.people, width=4)
         until_ready(self.world.cluster, _waited(servers), cancelled=self.steps.cancelled)
-        return f"{len(self.people)} servers"
+        return counted(len(self.people), "server")
 
     def shared(self) -> None:
         known = passwords.databases(self.world.cluster, ())
@@ -187,6 +187,10 @@ class Up:
 
     def _apply_and_wait(self, objects: Sequence[Object]) -> None:
         until_ready(self.world.cluster, _waited(apply(self.world.cluster, objects)), cancelled=self.steps.cancelled)
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _made(job: Object) -> list[str]:

@@ -46,13 +46,21 @@ class Sim(Own):
         if self.daemon.pid() is not None and self.running():
             return "already running"
         self.daemon.stop()
-        ports.require_free(self.settings.ports.api, "the Kubernetes API", "ports.api", "LAB_PORTS_API")
+        self._require_ports()
         self.state.mkdir(parents=True, exist_ok=True)
         webhook = f"http://127.0.0.1:{self.settings.ports.aws}/_awssim/eks/token-review"
         options = ["--port", str(self.settings.ports.api), "--authentication-token-webhook-url", webhook]
         self.daemon.start(self._kubesim("serve", *options), environ=ports.environment(ROOT))
         self.daemon.wait(self.running)
         return f"https://127.0.0.1:{self.settings.ports.api}"
+
+    def _require_ports(self) -> None:
+        """The API's port is free, and the node ports are free or served by this cluster's proxy, which outlives a killed server."""
+        wanted = self.settings.ports
+        ports.require_free(wanted.api, "the Kubernetes API", "ports.api", "LAB_PORTS_API")
+        for key in ("mlflow", "serving", "dashboard", "pipelines"):
+            port, variable = getattr(wanted, key), f"LAB_PORTS_{key.upper()}"
+            ports.require_free(port, f"the node port of {key}", f"ports.{key}", variable, ours=self.state)
 
     def load_images(self, images: Sequence[Image]) -> str | None:
         from kubesim.node import images as store
