@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -45,6 +46,11 @@ class RequestInfo:
 
 def parse(method: str, path: str, query: Mapping[str, str] | None = None) -> RequestInfo:
     """`path` is the raw (percent-encoded) path; `query` tells a watch from a list and a watch of one name."""
+    return _parse(method, path, query is not None and _true(query.get("watch")))
+
+
+@lru_cache(maxsize=1024)  # the same paths come again and again
+def _parse(method: str, path: str, watch: bool) -> RequestInfo:
     parts = [unquote(part) for part in path.strip("/").split("/")]
     start = _prefix(parts)
     other = RequestInfo(path=path, verb=method.lower())
@@ -54,7 +60,7 @@ def parse(method: str, path: str, query: Mapping[str, str] | None = None) -> Req
     rest = parts[start:]
     if not rest or not rest[0]:
         return other
-    return _resource(other, VERBS[method], group, version, rest, query or {})
+    return _resource(other, VERBS[method], group, version, rest, watch=watch)
 
 
 def _prefix(parts: list[str]) -> int | None:
@@ -66,9 +72,7 @@ def _prefix(parts: list[str]) -> int | None:
     return None
 
 
-def _resource(
-    other: RequestInfo, verb: str, group: str, version: str, rest: list[str], query: Mapping[str, str]
-) -> RequestInfo:
+def _resource(other: RequestInfo, verb: str, group: str, version: str, rest: list[str], *, watch: bool) -> RequestInfo:
     namespace = ""
     if rest[0] == "namespaces":
         namespace = rest[1] if len(rest) > 1 else ""
@@ -77,8 +81,8 @@ def _resource(
     resource, name, subresource = (*rest[:3], "", "", "")[:3]
     tail = "/".join(rest[3:])
     if not name:
-        verb = _collection(verb, query)
-    elif verb == "get" and _true(query.get("watch")):
+        verb = _collection(verb, watch=watch)
+    elif verb == "get" and watch:
         verb = "watch"
     return RequestInfo(
         path=other.path,
@@ -94,9 +98,9 @@ def _resource(
     )
 
 
-def _collection(verb: str, query: Mapping[str, str]) -> str:
+def _collection(verb: str, *, watch: bool) -> str:
     if verb == "get":
-        return "watch" if _true(query.get("watch")) else "list"
+        return "watch" if watch else "list"
     return "deletecollection" if verb == "delete" else verb
 
 

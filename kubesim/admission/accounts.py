@@ -23,6 +23,8 @@ _PATIENCE = 1.0
 
 
 class ServiceAccount(Plugin):
+    kinds = (PODS,)
+
     def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
         if not request.creates(PODS) or _is_mirror(request.body):
             return

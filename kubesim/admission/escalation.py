@@ -24,6 +24,8 @@ _COLLECTORS = ("ownerReferences", "finalizers", "managedFields", "resourceVersio
 
 
 class RoleEscalation(Plugin):
+    kinds = (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)
+
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer
 

@@ -12,6 +12,8 @@ _OLD_CLASS = "kubernetes.io/ingress.class"
 
 
 class DefaultIngressClass(Plugin):
+    kinds = (INGRESSES,)
+
     def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
         if not request.creates(INGRESSES) or _OLD_CLASS in (request.body["metadata"].get("annotations") or {}):
             return

@@ -18,6 +18,8 @@ ANNOTATION = "kubernetes.io/limit-ranger"
 
 
 class LimitRanger(Plugin):
+    kinds = (PODS, CLAIMS)
+
     def __init__(self) -> None:
         self._ranges = Derived((LIMIT_RANGES,), lambda reader: by_namespace(reader.list(LIMIT_RANGES)))
 

@@ -39,6 +39,8 @@ SYSTEM_CLASSES: tuple[Object, ...] = (
 
 
 class Priority(Plugin):
+    kinds = (PODS, CLASSES)
+
     def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
         if not request.creates(PODS):
             return

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from kubesim.auth.attributes import refuse
 from kubesim.auth.reader import Reader
@@ -53,7 +54,12 @@ class AdmissionRequest:
 
 
 class Plugin:
-    """One admission plug-in. Both methods are synchronous: whoever waits, waits before (`Chain.mutate`)."""
+    """One admission plug-in. Both methods are synchronous: whoever waits, waits before (`Chain.mutate`).
+
+    `kinds` are the kinds it has a say on, by `Resource.key`; None: on every kind.
+    """
+
+    kinds: ClassVar[Collection[str] | None] = None
 
     def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
         """Change `request.obj`. Runs again after a webhook has changed the object, so doing it twice must do no more than once."""

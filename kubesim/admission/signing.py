@@ -25,6 +25,8 @@ _IDENTITY = ("username", "uid", "groups", "extra")
 
 
 class CertificateRequests(Plugin):
+    kinds = (REQUESTS,)
+
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer
 

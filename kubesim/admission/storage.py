@@ -17,6 +17,8 @@ FINALIZERS = {CLAIMS: "kubernetes.io/pvc-protection", VOLUMES: "kubernetes.io/pv
 
 
 class StorageObjectInUseProtection(Plugin):
+    kinds = tuple(FINALIZERS)
+
     def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
         finalizer = FINALIZERS.get(request.resource.key)
         if finalizer is None or not request.creates(request.resource.key):
@@ -27,6 +29,8 @@ class StorageObjectInUseProtection(Plugin):
 
 
 class DefaultStorageClass(Plugin):
+    kinds = (CLAIMS,)
+
     def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
         if not request.creates(CLAIMS) or _BETA_CLASS in (request.body["metadata"].get("annotations") or {}):
             return

@@ -12,6 +12,8 @@ KEYS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 class DefaultTolerationSeconds(Plugin):
+    kinds = ("v1/pods",)
+
     def mutate(self, request: AdmissionRequest, reader: Reader) -> None:
         if not request.creates("v1/pods"):
             return

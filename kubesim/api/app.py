@@ -84,15 +84,15 @@ class Server:
 
     async def _authenticate(self, request: Request) -> Response | None:
         headers = request.headers
-        offered = [text.strip() for text in headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        protocols = headers.get("Sec-WebSocket-Protocol")
+        offered = [text.strip() for text in protocols.split(",")] if protocols else ()
         credentials = Credentials(request.certificate, headers.get("Authorization", ""), offered)
         request.user = await self.authenticator.authenticate(credentials)
         return None
 
     async def _impersonate(self, request: Request) -> Response | None:
-        headers = list(request.headers.items())
-        if requested(headers):
-            request.user = impersonate(attributes(request), headers, self.authorizer)
+        if requested(request.headers):
+            request.user = impersonate(attributes(request), list(request.headers.items()), self.authorizer)
         return None
 
     async def _authorize(self, request: Request) -> Response | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from multidict import MultiDict, MultiDictProxy, MultiMapping
 
 from kubesim import paths
 from kubesim.api import render
@@ -32,6 +33,9 @@ def tls(certificate: Path, key: Path, ca: Path) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_OPTIONAL
     context.load_cert_chain(certificate, key)
     return context
+
+
+NO_QUERY: MultiMapping[str] = MultiDictProxy(MultiDict())
 
 
 class Front:
@@ -73,12 +77,13 @@ class Front:
     async def _read(self, raw: web.BaseRequest) -> Request:
         transport = raw.transport
         connection = None if transport is None else transport.get_extra_info("ssl_object")
-        path = raw.raw_path.partition("?")[0]
+        path, asked, _ = raw.raw_path.partition("?")
+        query: MultiMapping[str] = raw.query if asked else NO_QUERY
         return Request(
             method=raw.method,
             path=path,
-            info=paths.parse(raw.method, path, raw.query),
-            query=raw.query,
+            info=paths.parse(raw.method, path, query),
+            query=query,
             headers=raw.headers,
             body=await _body(raw) if raw.body_exists and not _upgrades(raw) else b"",
             certificate=connection.getpeercert(binary_form=True) if connection is not None else None,
@@ -94,6 +99,8 @@ async def _body(raw: web.BaseRequest) -> bytes:
     """The body, up to the bound; what is longer is not read into memory."""
     if (raw.content_length or 0) > MAX_BODY:
         raise TooLarge(f"Request entity too large: limit is {MAX_BODY}")
+    if raw.content.is_eof():  # it came with the headers, as a small body does
+        return raw.content.read_nowait()
     parts, size = [], 0
     try:
         async with asyncio.timeout(BODY_SECONDS):

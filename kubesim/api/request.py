@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -125,6 +126,8 @@ class Call:
 def options(request: Request) -> Options:
     """Reads the query; raises BadRequest with Kubernetes's words."""
     query = request.query
+    if not query:
+        return _of(agent(request))
     dry_run = query.getall("dryRun", [])
     if any(value != "All" for value in dry_run):
         quoted = ", ".join(f'"{value}"' for value in dry_run)
@@ -143,6 +146,12 @@ def options(request: Request) -> Options:
         propagation=query.get("propagationPolicy", ""),
         grace_seconds=integer(query, "gracePeriodSeconds"),
     )
+
+
+@lru_cache(maxsize=64)
+def _of(agent: str) -> Options:
+    """The options of a request without a query, which is what most clients send."""
+    return Options(agent=agent)
 
 
 def _manager(name: str) -> str:

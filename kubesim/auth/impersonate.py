@@ -7,7 +7,7 @@ userextras. Either is enough; a refusal names the constrained permission that is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
@@ -41,9 +41,9 @@ class _Wanted:
     extra: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def requested(headers: Sequence[tuple[str, str]]) -> bool:
+def requested(names: Iterable[str]) -> bool:
     """Whether a request has impersonation headers at all."""
-    return any(name.lower().startswith(_PREFIX) for name, _ in headers)
+    return any(name[: len(_PREFIX)].lower() == _PREFIX for name in names)
 
 
 def impersonate(attributes: Attributes, headers: Sequence[tuple[str, str]], authorizer: Authorizer) -> User:

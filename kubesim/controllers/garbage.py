@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kubesim.controllers.informer import Informer, Key, key_of
+from kubesim.controllers.informer import Informer, Key, key_of, outline
 from kubesim.controllers.kinds import CUSTOM_RESOURCES, EVENTS
 from kubesim.controllers.meta import deleting, finalizers_of
 from kubesim.controllers.runtime import Cluster, Controller, Propagation
@@ -48,7 +48,7 @@ class GarbageCollector(Controller):
             self._by_kind[resource.api_version.rpartition("/")[0], resource.kind] = resource
             if resource.key not in self._kinds:
                 self._kinds[resource.key] = resource
-                informer = self.cluster.informer(resource.key)
+                informer = self.cluster.informer(resource.key, keep=outline)
                 informer.on(lambda old, new, key=resource.key: self._changed(key, old, new))  # type: ignore[misc]
         for key in self._kinds.keys() - {resource.key for resource in served}:
             del self._kinds[key]
@@ -79,7 +79,7 @@ class GarbageCollector(Controller):
                 self.queue.add(_work(found[0], found[1]))
 
     def _informer(self, key: str) -> Informer:
-        return self.cluster.informer(key)
+        return self.cluster.informer(key, keep=outline)
 
     def _dependents(self, uid: str) -> list[tuple[str, Object]]:
         return [(key, obj) for key in self._kinds for obj in self._informer(key).owned(uid)]

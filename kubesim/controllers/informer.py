@@ -7,7 +7,8 @@ Guarantees:
 - *Read your writes.* A controller's own writes are put into the copy as soon as the API has answered (`observe`, `forget`), so the next
   reconcile sees them. This does what client-go's expectations do, without counters that can go stale: an answer older than what the watch has
   already delivered is ignored, and an object deleted by us stays deleted until its DELETED event has come.
-- Objects are the server's own, shared and read-only.
+- Objects are shared and read-only, and without managedFields: no controller reads them, an update leaves them as they are, and they take as much
+  memory as the rest of many an object. An *outline* is less still: of kinds that are only counted and collected, nobody reads the content.
 
 Revisions are compared as numbers, which Kubernetes allows since 1.35.
 """
@@ -41,6 +42,25 @@ Handler = Callable[["Object | None", "Object | None"], None]
 """Called with (old, new): (None, new) for added, (old, None) for deleted. Must not block and must not change the objects."""
 
 
+def lean(obj: Object) -> Object:
+    """The object as controllers want it."""
+    metadata = obj["metadata"]
+    if "managedFields" not in metadata:
+        return obj
+    return obj | {"metadata": {key: value for key, value in metadata.items() if key != "managedFields"}}
+
+
+def outline(obj: Object) -> Object:
+    """What garbage collection and quotas look at."""
+    kept = {key: obj[key] for key in ("apiVersion", "kind") if key in obj}
+    return kept | {"metadata": {key: value for key, value in obj["metadata"].items() if key in _OUTLINE}}
+
+
+_OUTLINE = frozenset(
+    ("name", "namespace", "uid", "resourceVersion", "annotations", "ownerReferences", "finalizers", "deletionTimestamp")
+)
+
+
 def key_of(obj: Object) -> Key:
     metadata = obj["metadata"]
     return Key(metadata.get("namespace", ""), metadata["name"])
@@ -53,8 +73,9 @@ def revision_of(obj: Object) -> int:
 class Informer:
     """The copy of one kind. `run` feeds it; reads are synchronous and cost no API call."""
 
-    def __init__(self, client: Client, resource: str, clock: Clock) -> None:
+    def __init__(self, client: Client, resource: str, clock: Clock, *, keep: Callable[[Object], Object] = lean) -> None:
         self.resource = resource
+        self.keep = keep
         self.synced = asyncio.Event()
         self._client = client
         self._clock = clock
@@ -169,6 +190,7 @@ class Informer:
         if old is not None and revision_of(obj) <= revision_of(old):
             return
         self._unindex(key)
+        obj = self.keep(obj)
         self._objects[key] = obj
         self._index(key, obj)
         self._tell(old, obj)

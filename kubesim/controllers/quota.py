@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kubesim.admission import quota as arithmetic
-from kubesim.controllers.informer import Key, key_of
+from kubesim.controllers.informer import Key, key_of, outline
 from kubesim.controllers.kinds import PODS, QUOTAS
 from kubesim.controllers.meta import is_finished
 from kubesim.controllers.runtime import Cluster, Controller
@@ -28,7 +28,7 @@ class Quotas(Controller):
             if found is None:
                 return None
             self._followed[kind] = found
-            self.cluster.informer(found).on(lambda old, new: self._changed(found, old, new))
+            self.cluster.informer(found, keep=outline).on(lambda old, new: self._changed(found, old, new))
         return self._followed[kind]
 
     def _changed(self, resource: str, old: Object | None, new: Object | None) -> None:
@@ -46,7 +46,7 @@ class Quotas(Controller):
         for kind in arithmetic.kinds(quota):
             resource = self._follow(kind)
             if resource is not None:
-                informer = self.cluster.informer(resource)
+                informer = self.cluster.informer(resource, keep=outline)
                 await informer.synced.wait()
                 objects[kind] = informer.items(key.namespace)
         hard = quota["spec"].get("hard") or {}

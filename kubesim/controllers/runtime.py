@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from kubesim.client import Client, PatchKind
 from kubesim.controllers.clock import Clock
-from kubesim.controllers.informer import Informer, Key, key_of
+from kubesim.controllers.informer import Informer, Key, key_of, lean
 from kubesim.controllers.kinds import type_of
 from kubesim.controllers.queue import Queue
 from kubesim.controllers.recorder import Events, Recorder, Source
@@ -25,6 +25,7 @@ from kubesim.resources import Object
 log = logging.getLogger(__name__)
 
 Propagation = Literal["", "Orphan", "Background", "Foreground"]
+Keep = Callable[[Object], Object]
 
 
 class Cluster:
@@ -39,12 +40,17 @@ class Cluster:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
-    def informer(self, resource: str) -> Informer:
-        """The informer of a kind, started if the cluster runs. Everyone gets the same one."""
-        if resource not in self._informers:
-            self._informers[resource] = Informer(self.client, resource, self.clock)
+    def informer(self, resource: str, *, keep: Keep = lean) -> Informer:
+        """The informer of a kind, started if the cluster runs. Everyone gets the same one, so who wants whole objects asks first."""
+        found = self._informers.get(resource)
+        if found is None:
+            found = self._informers[resource] = Informer(self.client, resource, self.clock, keep=keep)
             self._start(resource)
-        return self._informers[resource]
+        elif keep is lean and found.keep is not lean:
+            raise LookupError(
+                f"{resource} is followed in outline: ask for whole objects before the garbage collector starts"
+            )
+        return found
 
     def drop(self, resource: str) -> None:
         """Stop following a kind that is no longer served."""
@@ -162,15 +168,17 @@ class Controller:
         """Bring one key closer to what it should be; seconds after which to look again, or None."""
         raise NotImplementedError
 
-    def informer(self, resource: str) -> Informer:
+    def informer(self, resource: str, *, keep: Keep = lean) -> Informer:
         """An informer that must be complete before this controller starts."""
-        informer = self.cluster.informer(resource)
+        informer = self.cluster.informer(resource, keep=keep)
         self._needs.append(informer)
         return informer
 
-    def on(self, resource: str, keys: Callable[[Object], Iterable[Key]] | None = None) -> Informer:
+    def on(
+        self, resource: str, keys: Callable[[Object], Iterable[Key]] | None = None, *, keep: Keep = lean
+    ) -> Informer:
         """Work on `keys(object)` (its own key by default) whenever an object of `resource` changes, before and after the change."""
-        informer = self.informer(resource)
+        informer = self.informer(resource, keep=keep)
 
         def handler(old: Object | None, new: Object | None) -> None:
             for obj in (old, new):
@@ -180,6 +188,13 @@ class Controller:
 
         informer.on(handler)
         return informer
+
+    async def read(self, resource: str, key: Key) -> Object | None:
+        """The object as the API has it now, for kinds that are followed in outline; None where it is gone."""
+        try:
+            return await self.cluster.client.get(resource, key.name, key.namespace)
+        except NotFound:
+            return None
 
     async def run(self) -> None:
         """Reconcile, for ever."""

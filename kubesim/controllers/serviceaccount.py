@@ -5,13 +5,14 @@ Both come back when they are deleted, and the ConfigMap when it is changed, as l
 
 from __future__ import annotations
 
-from kubesim.controllers.informer import Key
+from kubesim.controllers.informer import Key, key_of, outline
 from kubesim.controllers.kinds import CONFIG_MAPS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS
 from kubesim.controllers.meta import annotations_of, deleting
 from kubesim.controllers.runtime import Cluster, Controller
-from kubesim.errors import AlreadyExists, NotFound
+from kubesim.errors import AlreadyExists
 from kubesim.resources import Object
 
+ACCOUNT = "kubernetes.io/service-account.name"
 ROOT_CA = "kube-root-ca.crt"
 DESCRIPTION = (
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "
@@ -57,11 +58,13 @@ class RootCertificates(Controller):
         super().__init__(cluster)
         self.data = {"ca.crt": ca}
         self.namespaces = self.on(NAMESPACES, _namespace_key)
-        self.maps = self.on(CONFIG_MAPS, _root_map)
+        self.maps = self.on(CONFIG_MAPS, _root_map, keep=outline)
 
     async def reconcile(self, key: Key) -> None:
-        found = self.maps.get(key.name, ROOT_CA)
-        if not is_open(self.namespaces.get(*key)) or (found is not None and found.get("data") == self.data):
+        if not is_open(self.namespaces.get(*key)):
+            return
+        found = await self.read(CONFIG_MAPS, Key(key.name, ROOT_CA)) if self.maps.get(key.name, ROOT_CA) else None
+        if found is not None and found.get("data") == self.data:
             return
         if found is not None:
             await self.cluster.update(CONFIG_MAPS, found | {"data": self.data})
@@ -86,22 +89,20 @@ class TokenSecrets(Controller):
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
         self.accounts = self.informer(SERVICE_ACCOUNTS)
-        self.secrets = self.on(SECRETS)
+        self.secrets = self.on(SECRETS, _token_secret, keep=outline)
         self.accounts.on(self._account_changed)
 
     def _account_changed(self, old: Object | None, new: Object | None) -> None:
         if old is not None and new is None:
             for secret in self.secrets.items(old["metadata"]["namespace"]):
-                if secret.get("type") == self.TYPE:
-                    self.queue.add(Key(old["metadata"]["namespace"], secret["metadata"]["name"]))
+                for key in _token_secret(secret):
+                    self.queue.add(key)
 
     async def reconcile(self, key: Key) -> None:
-        secret = self.secrets.get(*key)
+        secret = await self.read(SECRETS, key) if self.secrets.get(*key) else None
         if secret is None or secret.get("type") != self.TYPE:
             return
-        account = await self._account(
-            key.namespace, annotations_of(secret).get("kubernetes.io/service-account.name", "")
-        )
+        account = await self._account(key.namespace, annotations_of(secret).get(ACCOUNT, ""))
         wanted = annotations_of(secret).get("kubernetes.io/service-account.uid")
         if account is None or (wanted and wanted != account["metadata"]["uid"]):
             await self.cluster.delete(SECRETS, secret)
@@ -109,12 +110,12 @@ class TokenSecrets(Controller):
     async def _account(self, namespace: str, name: str) -> Object | None:
         """From the API where the copy has none: the Secret's event may have come first."""
         found = self.accounts.get(namespace, name)
-        if found is not None or not name:
-            return found
-        try:
-            return await self.cluster.client.get(SERVICE_ACCOUNTS, name, namespace)
-        except NotFound:
-            return None
+        return found if found is not None or not name else await self.read(SERVICE_ACCOUNTS, Key(namespace, name))
+
+
+def _token_secret(secret: Object) -> list[Key]:
+    """Its own key, where it may be a token: that is what the annotation makes it, with the type."""
+    return [key_of(secret)] if ACCOUNT in annotations_of(secret) else []
 
 
 def is_open(namespace: Object | None) -> bool:

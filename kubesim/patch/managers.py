@@ -177,6 +177,8 @@ def release(entries: Entries, sets: Iterable[FieldSet]) -> Entries:
 
 def cap(entries: Entries) -> Entries:
     """At most ten Update entries: the oldest are merged into one per version, so that objects do not grow for ever."""
+    if len(entries) <= MAX_UPDATE_ENTRIES:
+        return entries
     updates = sorted(
         (entry for entry in entries.values() if entry.manager.operation == UPDATE), key=lambda entry: entry.order
     )

@@ -63,7 +63,8 @@ def whole(shape: Shape, value: Any) -> FieldSet:
         fields = shape.fields
         element = shape.element or ANY
         for key, child in value.items():
-            node["f:" + key] = whole(fields.get(key) or element, child)
+            nested = isinstance(child, (dict, list))
+            node["f:" + key] = whole(fields.get(key) or element, child) if nested else {}
     else:
         element = shape.element or ANY
         for path, item in items(shape, value):

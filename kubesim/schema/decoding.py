@@ -164,12 +164,12 @@ def _struct_decoder(shape: Shape) -> Callable[[Any, str], Any]:
         if not isinstance(value, dict):
             raise DecodeError(mismatch(value, path, go_type(shape)))
         result = {}
+        here = f"{short}.{path.partition('.')[2]}." if "." in path else f"{short}."
         for key, child in value.items():
             field = fields.get(key)
             if field is None or child is None:
                 continue
-            where = f"{short}.{path.partition('.')[2]}.{key}" if "." in path else f"{short}.{key}"
-            decoded = (field.codec or compile_shape(field))(child, where)
+            decoded = (field.codec or compile_shape(field))(child, here + key)
             if decoded or not omitted[key](decoded):
                 result[key] = decoded
         for key, field in always.items():

@@ -17,6 +17,8 @@ C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 PERCENT = "[0-9]+%"
 HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 CHARACTERS = "must consist of"
+LONGEST = 253 + 1 + 63
+"""A qualified name: a DNS subdomain, a slash and a name."""
 
 
 def _compiled(text: str) -> re.Pattern[str]:
@@ -28,8 +30,10 @@ _QUALIFIED, _LABEL_VALUE, _CONFIG_KEY = _compiled(QUALIFIED), _compiled(LABEL_VA
 
 
 def _remembered(check: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
-    """The same names come again and again; what is found in one is a pure function of it (callers only read the list)."""
-    return lru_cache(maxsize=4096)(check)
+    """The same names come again and again; what is found in one is a pure function of it (callers only read the list). What is too long
+    for any name is not remembered: a client could fill this process with it."""
+    remembered = lru_cache(maxsize=4096)(check)
+    return lambda text: remembered(text) if len(text) <= LONGEST else check(text)
 
 
 def regex_error(message: str, pattern: str, *examples: str) -> str:

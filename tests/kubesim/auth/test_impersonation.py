@@ -25,8 +25,8 @@ def become(user: User, *headers: tuple[str, str], rules: tuple[Object, ...] = ()
 
 def test_without_headers_one_stays_who_one_is() -> None:
     assert become(HELPER, ("Accept", "application/json")) == HELPER
-    assert not requested([("Accept", "x")])
-    assert requested([("IMPERSONATE-USER", "x")])
+    assert not requested(["Accept"])
+    assert requested(["Accept", "IMPERSONATE-USER"])
 
 
 def test_masters_become_anyone() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
+
 from kubesim.client import Event, ObjectList
-from kubesim.controllers.informer import Informer, Key
+from kubesim.controllers.informer import Informer, Key, outline
+from kubesim.controllers.runtime import Cluster
 from kubesim.errors import Expired
 from kubesim.resources import Object
 from tests.kubesim.controllers.world import Hands
@@ -137,3 +140,25 @@ async def test_owner_indexes_follow_changes() -> None:
         await running.tell(Event("MODIFIED", obj("a", 6)), Event("MODIFIED", obj("b", 7, owner="x")))
         assert names(informer.controlled("x")) == ["b"]
         assert names(informer.orphans("n")) == ["a", "c"]
+
+
+async def test_an_outline_has_names_and_owners_and_nothing_else() -> None:
+    whole = obj("a", 1, owner="o")
+    whole["data"] = {"large": "x" * 100}
+    whole["metadata"] |= {"managedFields": [{}], "labels": {"a": "b"}}
+    script = Script(ObjectList([whole], "1"))
+    informer = Informer(script, "v1/things", Hands(), keep=outline)  # type: ignore[arg-type]
+    task = asyncio.create_task(informer.run())
+    await informer.synced.wait()
+    assert informer.get("n", "a") == obj("a", 1, owner="o")
+    assert [found["metadata"]["name"] for found in informer.owned("o")] == ["a"]
+    task.cancel()
+
+
+def test_whole_objects_are_asked_for_before_outlines() -> None:
+    cluster = Cluster(Script(), Hands())  # type: ignore[arg-type]
+    first = cluster.informer("v1/things")
+    assert cluster.informer("v1/things", keep=outline) is first, "who needs less is content with more"
+    cluster.informer("v1/others", keep=outline)
+    with pytest.raises(LookupError, match="v1/others is followed in outline"):
+        cluster.informer("v1/others")
