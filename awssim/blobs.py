@@ -4,17 +4,18 @@ A Blob is not ``bytes`` on purpose: a path of ministack that we have not taught 
 """
 
 import base64
+import errno
 import hashlib
 import os
 import secrets
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from awssim import crc
 from awssim.pipe import BLOCK, Pieces, write_all
+from awssim.slots import Place
 
 IN_MEMORY = 256 * 1024
 
@@ -108,10 +109,19 @@ def append(file: IO[bytes], blob: Blob) -> None:
         file.flush()
         left, offset = blob.size, blob.offset
         while left:
-            copied = os.copy_file_range(source.fileno(), file.fileno(), left, offset_src=offset)
+            copied = _copy(source.fileno(), file.fileno(), offset, left)
             if not copied:
                 raise OSError(f"{blob.path} is shorter than it was")
             left, offset = left - copied, offset + copied
+
+
+def _copy(source: int, target: int, offset: int, size: int) -> int:
+    try:
+        return os.copy_file_range(source, target, size, offset_src=offset)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+        return os.write(target, os.pread(source, min(BLOCK, size), offset))  # a file system without that call
 
 
 def new_name(directory: Path) -> Path:
@@ -121,8 +131,9 @@ def new_name(directory: Path) -> Path:
 class Spool:
     """A body as it arrives: in memory while it is small, then in a file; hashed on the way."""
 
-    def __init__(self, directory: Path, algorithms: list[str]) -> None:
+    def __init__(self, directory: Path, algorithms: list[str], place: Place | None = None) -> None:
         self._directory = directory
+        self._place = place
         self._hashes = {name: hasher for name in ("MD5", *algorithms) if (hasher := new_hash(name))}
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
@@ -135,8 +146,7 @@ class Spool:
             self._memory += b"".join(pieces)
             return
         if self._file is None:
-            self.path = new_name(self._directory)
-            self._file = self.path.open("xb", buffering=0)
+            self._file = self._open()
             pieces = [bytes(self._memory), *pieces]
             self._memory.clear()
         for hasher in self._hashes.values():
@@ -144,15 +154,25 @@ class Spool:
                 hasher.update(piece)
         write_all(self._file.fileno(), pieces)
 
+    def _open(self) -> IO[bytes]:
+        if self._place is None:
+            self.path = new_name(self._directory)
+            return self.path.open("xb", buffering=0)
+        self.path = self._place.path
+        file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600), "wb", buffering=0)
+        file.seek(self._place.offset)
+        return file
+
     def finish(self) -> bytes | Blob:
         """The whole body."""
         if self._file is None or self.path is None:
             return bytes(self._memory)
         self._file.close()
-        return Blob(self.path, self.size, digests={name: hasher.digest() for name, hasher in self._hashes.items()})
+        offset = self._place.offset if self._place else 0
+        return Blob(self.path, self.size, offset, {name: hasher.digest() for name, hasher in self._hashes.items()})
 
     def discard(self) -> None:
         if self._file is not None and self.path is not None:
             self._file.close()
-            with suppress(FileNotFoundError):
-                self.path.unlink()
+            if self._place is None:
+                self.path.unlink(missing_ok=True)

@@ -3,8 +3,8 @@
 Framing headers are gone from the request that goes on, and the checksums of a trailer are in.
 """
 
-import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -18,6 +18,7 @@ from awssim.pipe import Pieces, Pipe
 from awssim.refusals import refuse
 from awssim.stand import Stand
 
+log = logging.getLogger("awssim.bodies")
 _FRAMING = (b"x-amz-decoded-content-length", b"x-amz-trailer", b"transfer-encoding", b"content-length", b"expect")
 _LARGEST_OBJECT = 5 << 30
 _LARGEST_CALL = 16 << 20
@@ -42,7 +43,22 @@ class Bodies:
             status, headers, text = denial
             await reply(send, status, headers | closing(request), text)
             return
-        spool = Spool(self._staging, _algorithms(request))
+        part = (request.parameter("uploadId"), request.parameter("partNumber"))
+        try:
+            with self._uploads.place(*part, body.length if _is_large(request) else None) as place:
+                await self._store(scope, send, body, Spool(self._staging, _algorithms(request), place))
+        except Refused as refusal:
+            await refuse(send, request, "s3", refusal)
+        except OSError as error:
+            log.error("a body could not be stored: %s", error)
+            full = Refused("ServiceUnavailable", f"The body could not be stored: {error.strerror}", status=503)
+            await refuse(send, request, "s3", full)
+        except payload.Disconnected:
+            return
+
+    async def _store(self, scope: Scope, send: Send, body: payload.Payload, spool: Spool) -> None:
+        """Take the body in, and hand the request on with what it is now: a few bytes, or a file."""
+        request: Request = scope["awssim.request"]
         try:
             content = await _received(body, spool, _LARGEST_OBJECT if _may_be_large(request) else _LARGEST_CALL)
             in_memory = b"" if isinstance(content, Blob) else content
@@ -50,25 +66,14 @@ class Bodies:
             async with self._joined(request, in_memory):
                 with _handed_on(content):
                     await self._inner(inner, body_of(in_memory), send)
-        except Refused as refusal:
-            await refuse(send, request, "s3", refusal)
-        except OSError as error:
-            await refuse(
-                send,
-                request,
-                "s3",
-                Refused("ServiceUnavailable", f"The body could not be stored: {error.strerror}", status=503),
-            )
-        except payload.Disconnected:
-            return
         finally:
             spool.discard()
 
     @asynccontextmanager
     async def _joined(self, request: Request, body: bytes) -> AsyncIterator[None]:
-        """Before a CompleteMultipartUpload: its parts in one file, made in another thread."""
+        """Before a CompleteMultipartUpload: its parts in one file."""
         upload_id = request.parameter("uploadId") if request.method == "POST" else ""
-        whole = await asyncio.to_thread(self._uploads.join, upload_id, body) if upload_id else None
+        whole = await self._uploads.whole(upload_id, body) if upload_id else None
         token = joined.set(whole)
         try:
             yield
