@@ -117,3 +117,17 @@ class Own:
 
     def image(self, tag: str) -> str:
         return tag
+
+
+def answers(kubeconfig: Path, *, seconds: float = 2) -> bool:
+    """Asks /readyz as the kubeconfig says, so that another cluster on the same port is not taken for this one. Never raises."""
+    from lab.errors import LabError
+    from lab.kube import Cluster
+
+    if not kubeconfig.exists():
+        return False
+    try:
+        Cluster(kubeconfig).request("GET", "/readyz", accept="*/*", seconds=seconds)
+    except LabError:
+        return False
+    return True

@@ -19,7 +19,7 @@ import yaml
 
 from lab import ports
 from lab.clusters import contexts, network
-from lab.clusters.base import IMAGES, Capabilities, Finding, Image
+from lab.clusters.base import IMAGES, Capabilities, Finding, Image, answers
 from lab.errors import LabError
 from lab.files import write_private
 from lab.settings import Settings
@@ -67,6 +67,7 @@ class Current:
     def question(self) -> str | None:
         """Which cluster it is, and what the lab would make there."""
         here = self._identify()
+        self._require_not_elsewhere(here)
         if self._record().get("agreed") == here.uid:
             return None
         made = _footprint(self.settings)
@@ -80,13 +81,8 @@ class Current:
 
     def agree(self) -> None:
         here = self._identify()
-        before = self._record()
-        if before.get("made") and before.get("uid") != here.uid:
-            raise LabError(
-                f"the lab in {self.settings.state} is on another cluster: {before.get('server')} (context {before.get('context')})",
-                "go back to that context and ./inv down --purge, or LAB_STATE=/another/folder for a second lab",
-            )
-        self._write({**before, **asdict(here), "agreed": here.uid})
+        self._require_not_elsewhere(here)
+        self._write({**self._record(), **asdict(here), "agreed": here.uid})
 
     def create(self) -> str | None:
         from lab.clusters import guest
@@ -120,13 +116,7 @@ class Current:
         return self.folder / "kubeconfig"
 
     def running(self) -> bool:
-        if not self.kubeconfig().exists():
-            return False
-        try:
-            self._kept().request("GET", "/readyz", accept="*/*", seconds=5)
-        except LabError:
-            return False
-        return True
+        return answers(self.kubeconfig(), seconds=5)
 
     def stop(self) -> bool:
         return False
@@ -157,6 +147,7 @@ class Current:
         """As the person's own kubeconfig has it; in a file of the lab's, for the Kubernetes client reads files."""
         from lab.kube import Cluster
 
+        self.settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.folder / "context"
         write_private(path, self.context.alone())
         return Cluster(path)
@@ -166,6 +157,15 @@ class Current:
         from lab.kube import Cluster
 
         return Cluster(self.kubeconfig())
+
+    def _require_not_elsewhere(self, here: Identity) -> None:
+        kept = self._record()
+        if kept.get("made") and kept.get("uid") != here.uid:
+            raise LabError(
+                f"the lab in {self.settings.state} is on {kept.get('server')} (context {kept.get('context')}), "
+                f"the context is {here.context} now, which is {here.server}",
+                f"LAB_CONTEXT={kept.get('context')} goes on there; LAB_STATE=/another/folder is for a second lab",
+            )
 
     def _require_same(self) -> None:
         found = self._kept().get("v1", "Namespace", "kube-system")["metadata"]["uid"]

@@ -9,6 +9,9 @@ from lab.clusters.footprint import Ref, ordered
 from lab.errors import ClusterError, LabError
 from lab.kube import Cluster
 
+PATIENCE = 60.0
+"""Seconds that a Profile's operator has to finish."""
+
 
 def require_none(cluster: Cluster, refs: Sequence[Ref], where: str) -> None:
     """Raises LabError naming what is there already: the lab would change it now and delete it later."""
@@ -37,7 +40,7 @@ def remove(cluster: Cluster, refs: Sequence[Ref]) -> None:
         for ref in there:
             cluster.delete(ref.api_version, ref.kind, ref.name, ref.namespace, propagation="Foreground")
         try:
-            _until_gone(cluster, there, seconds=60)
+            _until_gone(cluster, there, seconds=PATIENCE)
         except ClusterError:
             for ref in (left for left in there if left.kind == "Profile" and _exists(cluster, left)):
                 cluster.patch(ref.api_version, ref.kind, ref.name, {"metadata": {"finalizers": None}}, ref.namespace)
@@ -46,6 +49,6 @@ def remove(cluster: Cluster, refs: Sequence[Ref]) -> None:
 
 def _until_gone(cluster: Cluster, refs: Sequence[Ref], *, seconds: float) -> None:
     def left() -> str | None:
-        return ", ".join(str(ref) for ref in refs if _exists(cluster, ref)) or None
+        return next((f"{ref} is still there" for ref in refs if _exists(cluster, ref)), None)
 
     cluster.wait(left, seconds=seconds, cancelled=Event(), every=0.3)

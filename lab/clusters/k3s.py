@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports, tools
-from lab.clusters import leftovers, network, probe, render, supply
-from lab.clusters.base import Capabilities, Finding, Image, Own
+from lab.clusters import leftovers, network, render, supply
+from lab.clusters.base import Capabilities, Finding, Image, Own, answers
 from lab.clusters.current import Current
 from lab.errors import LabError
 from lab.processes import Daemon
@@ -129,7 +129,7 @@ class K3s(Own):
         return self.guest.kubeconfig() if self.installed else self.folder / "kubeconfig"
 
     def running(self) -> bool:
-        return probe.answers(self.kubeconfig())
+        return answers(self.kubeconfig())
 
     def stop(self) -> bool:
         """The server, and the containers that it leaves running; an installed service goes on."""

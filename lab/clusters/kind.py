@@ -14,8 +14,8 @@ from threading import Event
 import yaml
 
 from lab import manifests, ports, shell, tools
-from lab.clusters import network, probe, render, supply
-from lab.clusters.base import Capabilities, Finding, Image, Own
+from lab.clusters import network, render, supply
+from lab.clusters.base import Capabilities, Finding, Image, Own, answers
 from lab.errors import ClusterError, LabError
 from lab.files import write_private
 from lab.settings import Settings
@@ -160,7 +160,7 @@ class Kind(Own):
         return self.folder / "kubeconfig"
 
     def running(self) -> bool:
-        return probe.answers(self.kubeconfig())
+        return answers(self.kubeconfig())
 
     def stop(self) -> bool:
         running = self.running()
