@@ -74,7 +74,7 @@ def predict(
     deadline = clock() + patience
     while True:
         try:
-            return _prediction(base_url, _post(f"{base_url}/predict", {"features": list(features)}))
+            return _prediction(base_url, _post(f"{base_url}/predict", body(features)))
         except NotReady:
             if clock() >= deadline:
                 raise
@@ -95,8 +95,22 @@ def _prediction(base_url: str, answer: Any) -> Prediction:
         raise LabError(f"what answers at {base_url} is not the iris service", "./inv doctor") from error
 
 
-def _post(url: str, body: object) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+def model(base_url: str) -> Any:
+    """GET /model. Raises LabError, NotReady where there is none."""
+    return _ask(f"{base_url}/model")
+
+
+def body(features: Sequence[float]) -> bytes:
+    """A request for POST /predict."""
+    return json.dumps({"features": list(features)}).encode()
+
+
+def _post(url: str, content: bytes) -> Any:
+    return _ask(urllib.request.Request(url, content, {"Content-Type": "application/json"}))
+
+
+def _ask(request: str | urllib.request.Request) -> Any:
+    url = request if isinstance(request, str) else request.full_url
     try:
         with _opener.open(request, timeout=10) as answer:
             return json.load(answer)

@@ -1,5 +1,7 @@
 """The iris service and who asks it."""
 
+import sys
+
 from invoke.context import Context
 
 from lab.commands.command import command
@@ -12,3 +14,59 @@ def predict(ctx: Context, features: str = "", json_: bool = False) -> None:
 
     answer = serving.predict_text(f"http://127.0.0.1:{world.load().settings.ports.serving}", features)
     show.predicted(answer, as_json=json_)
+
+
+@command(
+    help={
+        "rps": "requests a second (500)",
+        "seconds": "how long (90); then a trickle until the replicas are down again",
+        "pattern": "step, ramp or spike",
+        "kill_pod_at": "kill a pod of the service at this second; several: 30,60",
+        "kill_mlflow_at": "kill the shared MLflow at this second",
+        "settle": "wait for the replicas to come down again",
+    }
+)
+def load(
+    ctx: Context,
+    rps: str = "500",
+    seconds: str = "90",
+    pattern: str = "step",
+    kill_pod_at: str = "",
+    kill_mlflow_at: str = "",
+    settle: bool = True,
+) -> None:
+    """Put the iris service under load and watch it scale: ./inv load --rps 500 --seconds 90 --pattern ramp"""
+    from lab import world
+    from lab.load import events, patterns, report, run, terminal
+
+    chosen, loaded = patterns.pattern(pattern, rps=rps, seconds=seconds), world.load()
+    planned = events.planned(
+        loaded.cluster, kill_pod_at=kill_pod_at, kill_mlflow_at=kill_mlflow_at, seconds=chosen.seconds
+    )
+    plan = run.Plan(run.target(loaded.settings.ports.serving), chosen, planned, settle)
+    done = run.run(loaded.cluster, plan, terminal.Screen(sys.stdout))
+    drawn, data = report.write(done, loaded.settings.state / "reports")
+    print("\n".join(["", *report.table(done), "", *report.verdict(done), f"picture: {drawn}", f"figures: {data}"]))
+    sys.exit(1 if report.failures(done) else 0)
+
+
+@command(
+    help={
+        "image": "for example ops-demo:serving-v2; tags ops-demo:serving-NAME are built from serving/ (the next number)"
+    }
+)
+def rollout(ctx: Context, image: str = "") -> None:
+    """Another release of the iris service, pod by pod: ./inv rollout --image ops-demo:serving-v2"""
+    from lab import rollout as releases
+    from lab import world
+
+    releases.rollout(world.load(), image, print)
+
+
+@command(help={"to": "a revision's number (the one before)"})
+def rollback(ctx: Context, to: str = "") -> None:
+    """Back to the release before: ./inv rollback"""
+    from lab import rollout as releases
+    from lab import world
+
+    releases.rollback(world.load(), to, print)

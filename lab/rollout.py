@@ -1,0 +1,200 @@
+"""`invoke rollout` and `invoke rollback`: another image for the iris service, pod by pod, and back, watched until it is done.
+
+What decides about lost requests is in k8s/05-serving.yaml: no old pod goes before a new one is ready (maxUnavailable 0), a pod goes on answering
+while the cluster forgets its address (preStop), and the program closes connections only after their answer (serving's drain).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import apply, ready
+from lab.clusters.base import IMAGES, Image
+from lab.errors import ClusterError, LabError
+from lab.kube import Object
+from lab.world import World
+
+NAMESPACE, NAME, CONTAINER = "mlops-serving", "iris-serving", "serving"
+OURS = "ops-demo:serving"
+CHANGE_CAUSE, REVISION = "kubernetes.io/change-cause", "deployment.kubernetes.io/revision"
+SECONDS = 180.0
+_TAG = re.compile(r"ops-demo:serving-([a-z0-9][a-z0-9._-]{0,40})")
+_NAME = re.compile(r"[a-z0-9][a-zA-Z0-9._/:@-]{0,254}")
+_HOPELESS = {
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+}
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One template the Deployment has had: its number, its image, and the ReplicaSet that remembers it."""
+
+    number: int
+    image: str
+    replica_set: Object
+
+
+def rollout(world: World, image: str, say: Say) -> None:
+    """Build the image where it is one of the lab's, put it into the Deployment and watch. Raises LabError where it does not get ready."""
+    deployment = _deployment(world)
+    image = image or _next(_image(deployment))
+    if not _NAME.fullmatch(image):
+        raise LabError(f"--image {image[:60]!r} is no image name", f"for example: ./inv rollout --image {OURS}-v2")
+    _build(world, image, say)
+    name = world.provider.image(image)
+    if name == _image(deployment):
+        say(f"{NAME} runs {image} already")
+    template = {"spec": {"containers": [{"name": CONTAINER, "image": name, "imagePullPolicy": "IfNotPresent"}]}}
+    body = {"metadata": {"annotations": {CHANGE_CAUSE: f"rollout to {image}"}}, "spec": {"template": template}}
+    _patch(world, body, "application/strategic-merge-patch+json")
+    follow(world, say)
+    say(f"✓ {NAME} runs {image}\n  → ./inv rollback goes back")
+
+
+def rollback(world: World, revision: str, say: Say) -> None:
+    """Back to the revision before this one, or to `revision`: `kubectl rollout undo`."""
+    deployment = _deployment(world)
+    chosen = choose(revisions(deployment, world.cluster.list("apps/v1", "ReplicaSet", NAMESPACE)), revision)
+    say(f"back to revision {chosen.number}, image {chosen.image}")
+    template = dict(chosen.replica_set["spec"]["template"])
+    labels = {key: value for key, value in template["metadata"]["labels"].items() if key != "pod-template-hash"}
+    template["metadata"] = template["metadata"] | {"labels": labels}
+    cause = {**deployment["metadata"].get("annotations", {}), CHANGE_CAUSE: f"rollback to revision {chosen.number}"}
+    steps = [
+        {"op": "replace", "path": "/spec/template", "value": template},
+        {"op": "add", "path": "/metadata/annotations", "value": cause},
+    ]
+    _patch(world, steps, "application/json-patch+json")
+    follow(world, say)
+    say(f"✓ {NAME} runs {chosen.image}")
+
+
+def revisions(deployment: Object, replica_sets: list[Object]) -> list[Revision]:
+    """The Deployment's, oldest first; the last one is in force."""
+    uid = deployment["metadata"]["uid"]
+    owned = [
+        one for one in replica_sets if uid in [owner["uid"] for owner in one["metadata"].get("ownerReferences", [])]
+    ]
+    found = [Revision(int(one["metadata"].get("annotations", {}).get(REVISION, 0)), _image(one), one) for one in owned]
+    return sorted(found, key=lambda one: one.number)
+
+
+def choose(found: list[Revision], text: str) -> Revision:
+    """The one before the last, or the one named. Raises LabError, naming those there are."""
+    known = ", ".join(f"{one.number} ({one.image})" for one in found[:-1])
+    if not known:
+        raise LabError(
+            f"{NAME} has had one revision only: there is nothing to go back to", f"./inv rollout --image {OURS}-v2"
+        )
+    if not text:
+        return found[-2]
+    chosen = [one for one in found[:-1] if str(one.number) == text]
+    if not chosen:
+        raise LabError(f"{NAME} has no earlier revision {text!r}", f"there are {known}")
+    return chosen[0]
+
+
+def follow(world: World, say: Say, *, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    """Until every pod is of the new template and ready, a line whenever something changes.
+
+    Raises LabError as soon as a new pod cannot start, or after `seconds`: the old pods go on answering then.
+    """
+    started, said = clock(), ""
+    while True:
+        deployment = _deployment(world)
+        missing, line = ready.missing({"kind": "Deployment", **deployment}), counts(deployment)
+        if line != said:
+            say(f"{clock() - started:5.1f} s  {line}")
+            said = line
+        if missing is None:
+            return
+        _give_up(world, deployment, late=clock() - started > seconds, missing=missing)
+        time.sleep(0.3)
+
+
+def counts(deployment: Object) -> str:
+    """ "2 of 3 pods new, 3 ready": how far it is."""
+    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    new, all_, good = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "readyReplicas"))
+    old = f", {all_ - new} old" if all_ > new else ""
+    return f"{new} of {wanted} pods new{old}, {good} ready"
+
+
+def _give_up(world: World, deployment: Object, *, late: bool, missing: str) -> None:
+    new = [
+        pod
+        for pod in world.cluster.list("v1", "Pod", NAMESPACE, labels=f"app={NAME}")
+        if _image(pod, "spec") == _image(deployment)
+    ]
+    waiting = [reason for pod in new for reason in _reasons(pod)]
+    if late or _HOPELESS & set(waiting):
+        why = apply.why(world.cluster, {"kind": "Deployment", **deployment})
+        raise ClusterError(
+            "\n  ".join([f"the rollout does not get on: {missing}; the old pods go on answering", *why]),
+            "./inv rollback",
+        )
+
+
+def _reasons(pod: Object) -> list[str]:
+    states = [one.get("state", {}).get("waiting") or {} for one in pod.get("status", {}).get("containerStatuses") or []]
+    return [state["reason"] for state in states if "reason" in state]
+
+
+def _deployment(world: World) -> Object:
+    found = world.cluster.find("apps/v1", "Deployment", NAME, NAMESPACE)
+    if found is None:
+        raise LabError(f"there is no {NAME} in {NAMESPACE}", "./inv up")
+    return found
+
+
+def _image(item: Object, *path: str) -> str:
+    """The service container's, of a Deployment or ReplicaSet, or of a pod (path "spec")."""
+    spec = item["spec"] if path else item["spec"]["template"]["spec"]
+    return str(next(one["image"] for one in spec["containers"] if one["name"] == CONTAINER))
+
+
+def _next(image: str) -> str:
+    """The lab's next tag: -v2 after the first one, then one more each time."""
+    number = re.search(r"-v(\d+)$", image)
+    return f"{OURS}-v{int(number[1]) + 1 if number else 2}"
+
+
+def _build(world: World, image: str, say: Say) -> None:
+    """The lab's own tags are built from the sources as they are now, with the tag's end as their RELEASE; others must be there."""
+    match = _TAG.fullmatch(image)
+    if match is None:
+        if image.startswith("ops-demo:") and image != OURS:
+            say(f"{image} is not built here: only {OURS}-NAME is")
+        return
+    note = world.provider.load_images([Image(image, dockerfile(match[1], world.settings.state / "build"))])
+    say(f"built {image} from serving/" + (f" ({note})" if note else ""))
+
+
+def dockerfile(release: str, folder: Path) -> Path:
+    """The service's Dockerfile with another RELEASE, and its .dockerignore, in a folder."""
+    original = next(one.dockerfile for one in IMAGES if one.tag == OURS)
+    text, number = re.subn(r"^ARG RELEASE=.*$", f"ARG RELEASE={release}", original.read_text(), flags=re.MULTILINE)
+    if number != 1:
+        raise LabError(f"{original} has no line ARG RELEASE=", "git checkout images/serving/Dockerfile")
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"serving-{release}.Dockerfile"
+    made.write_text(text)
+    ignore = original.with_name(f"{original.name}.dockerignore")
+    made.with_name(f"{made.name}.dockerignore").write_text(ignore.read_text())
+    return made
+
+
+def _patch(world: World, body: object, content_type: str) -> None:
+    path = world.cluster.kind("apps/v1", "Deployment").path(NAMESPACE, NAME)
+    world.cluster.request("PATCH", path, body, query={"fieldManager": "mlops-lab"}, content_type=content_type)
