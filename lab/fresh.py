@@ -14,9 +14,9 @@ from typing import Any
 
 from lab import ready
 from lab.errors import ClusterError
+from lab.files import write_private
 from lab.kube import Cluster, Object
 from lab.settings import ROOT, Tenant
-from lab.users import write_private
 from lab.world import World
 
 _SOURCES = ("k8s", "images", "serving", "training", "kubeflow_lite", "kubesim", "awssim", "lab")

@@ -8,6 +8,7 @@ import shlex
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,20 +62,25 @@ def free_port(low: int, high: int) -> int:
     raise AssertionError("no free port")
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    state, home = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("home")
+@contextmanager
+def fresh_lab(folder: Path, *, offset: int = 0) -> Iterator[Lab]:
+    """A lab that is not up, with a HOME of its own; `offset` keeps the ports of two labs of one run apart."""
+    home = folder / "home"
+    home.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("LAB_", "AWS_", "KUBE"))}
-    ports = {"API": free_port(17443, 17543), "AWS": free_port(14566, 14666), "MLFLOW": free_port(31500, 31600)}
-    ports |= {
-        "SERVING": free_port(31080, 31180),
-        "DASHBOARD": free_port(31280, 31380),
-        "PIPELINES": free_port(31380, 31480),
-    }
+    low = {"API": 17443, "AWS": 14566, "MLFLOW": 31500, "SERVING": 31080, "DASHBOARD": 31280, "PIPELINES": 31380}
+    ports = {name: free_port(port + offset, port + offset + 20) for name, port in low.items()}
     environ = kept | {f"LAB_PORTS_{name}": str(port) for name, port in ports.items()}
-    lab = Lab(environ | {"LAB_STATE": str(state), "LAB_CLUSTER": "sim", "LAB_AWS": "standin", "HOME": str(home)}, state)
-    yield lab
-    lab.inv("down", "--purge")
+    environ |= {"LAB_STATE": str(folder / "lab"), "LAB_CLUSTER": "sim", "LAB_AWS": "standin", "HOME": str(home)}
+    made = Lab(environ, folder / "lab")
+    yield made
+    made.inv("down", "--purge")
     left = [str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()]
     ours = [name for name in left if name.startswith((".kube", ".aws")) and not name.startswith(".kube/cache/")]
     assert ours == [], "the lab wrote to ~/.kube or ~/.aws (kubectl's own discovery cache apart)"
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with fresh_lab(tmp_path_factory.mktemp("lab")) as made:
+        yield made
