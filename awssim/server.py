@@ -69,11 +69,11 @@ def serve(settings: Settings) -> None:
         lock.hold(settings.state)
     except OSError as error:
         raise StateUnusable(f"{settings.state}: {error.strerror}; choose another --state") from error
-    listener = _listen(settings)
+    listeners = _listeners(settings)
     from awssim.application import application
     from awssim.stand import Stand
 
-    settings = replace(settings, port=listener.getsockname()[1])
+    settings = replace(settings, port=listeners[0].getsockname()[1])
     stand = Stand(settings)
     config = uvicorn.Config(
         application(stand), lifespan="off", proxy_headers=False, log_level="warning", access_log=False, server_header=False,
@@ -81,22 +81,27 @@ def serve(settings: Settings) -> None:
         ssl_certfile=settings.tls_certificate, ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
     )  # fmt: skip
     scheme = "https" if settings.tls_certificate else "http"
-    print(f"awssim listens on {scheme}://{settings.address}:{settings.port}", flush=True)
+    print(f"awssim listens on {scheme}://{settings.addresses[0]}:{settings.port}", flush=True)
     try:
-        _Server(config, stand).run(sockets=[listener])
+        _Server(config, stand).run(sockets=listeners)
     finally:
         stand.save_all()
 
 
-def _listen(settings: Settings) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.address else socket.AF_INET)
+def _listeners(settings: Settings) -> list[socket.socket]:
+    """One for every address, all on the port that the first one got."""
+    first = _listen(settings.addresses[0], settings.port)
+    port = int(first.getsockname()[1])
+    return [first, *(_listen(address, port) for address in settings.addresses[1:])]
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.address, settings.port))
+        listener.bind((address, port))
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        raise StandinError(
-            f"cannot listen on {settings.address}:{settings.port}: {reason}; choose another --port"
-        ) from error
+        raise StandinError(f"cannot listen on {address}:{port}: {reason}; choose another --port") from error
     listener.listen(128)
     return listener

@@ -11,6 +11,7 @@ REGION = "ap-northeast-2"
 class Settings:
     state: Path
     address: str = "127.0.0.1"
+    """Or several, with commas between: loopback for this host, and one where a cluster's nodes find it."""
     port: int = 4566
     account: str = ACCOUNT
     region: str = REGION
@@ -19,6 +20,10 @@ class Settings:
     eks_cluster: str = "mlops-training-cluster"
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+
+    @property
+    def addresses(self) -> list[str]:
+        return self.address.split(",")
 
     @property
     def objects(self) -> Path:
