@@ -33,6 +33,8 @@ class Ports(_Frozen):
 
     api: Port = 16443
     aws: Port = 4566
+    ecr: Port = 4567
+    """The AWS stand-in beside LocalStack, which then has `aws`; unused otherwise."""
     mlflow: NodePort = 30500
     serving: NodePort = 30080
     dashboard: NodePort = 30082
@@ -124,6 +126,11 @@ class Settings(_Frozen):
         if not numbers:
             raise ValueError("there is no tenant")
         return self
+
+    @property
+    def standin_port(self) -> int:
+        """Where the AWS stand-in listens: registry, EKS sign-in and its webhook are there whoever has S3."""
+        return self.ports.ecr if self.aws == "localstack" else self.ports.aws
 
     @property
     def people(self) -> tuple[Tenant, ...]:

@@ -60,7 +60,7 @@ class Up:
         return [
             Step("cluster", f"Kubernetes ({self.world.provider.name})", self.cluster),
             Step("images", "images", self.images, after=("cluster",)),
-            Step("aws", f"AWS ({self.world.aws.name})", self.world.aws.start, after=("cluster",)),
+            Step("aws", f"AWS ({self.world.aws.name})", self.aws, after=("cluster",)),
             Step("base", "namespaces and storage", self.base, after=("cluster",)),
             Step("kubeflow", "Kubeflow-lite", self.kubeflow, after=("base", "images")),
             Step("postgres", "PostgreSQL", self.postgres, after=("base", "images")),
@@ -78,6 +78,9 @@ class Up:
         users.write_private(self.world.kubeconfig, self.world.provider.kubeconfig().read_text())
         self.world.cluster.request("GET", "/version")
         return note
+
+    def aws(self) -> str | None:
+        return self.world.aws.start(self.world.provider.capabilities.host_address)
 
     def images(self) -> str | None:
         return self.world.provider.load_images(IMAGES)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from lab.aws import routes
 from lab.aws.base import Keys
 from lab.errors import ClusterError, LabError
 from lab.files import write_private as write_private
@@ -108,11 +109,10 @@ def _approved(cluster: Cluster, user: str, request: bytes) -> str:
 
 
 def write_keys(settings: Settings, user: str, keys: Keys) -> None:
-    """AWS keys of an IAM user, in the format the AWS tools read; region and endpoint stand beside them."""
-    endpoint = f"http://127.0.0.1:{settings.ports.aws}"
+    """AWS keys of an IAM user, in the format the AWS tools read; region and endpoints stand beside them."""
     text = (
         f"[default]\naws_access_key_id = {keys.access_key_id}\naws_secret_access_key = {keys.secret}\n"
-        f"region = {settings.region}\nendpoint_url = {endpoint}\n"
+        f"region = {settings.region}\n{routes.profile(settings)}"
     )
     write_private(settings.state / "users" / user / "aws.ini", text)
 
@@ -132,17 +132,18 @@ def environment(settings: Settings, tenant: Tenant) -> dict[str, str]:
     if keys is None or not kubeconfig_path(settings, tenant).exists():
         raise LabError(f"tenant {tenant.user} has not been started", f"./inv up --tenants {tenant.num}")
     ini = str(folder(settings, tenant) / "aws.ini")
+    s3 = routes.endpoint(settings, "s3")
     return {
         "USER_NUM": tenant.num,
         "NAMESPACE": tenant.namespace,
         "S3_BUCKET": tenant.bucket,
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{settings.ports.aws}",
+        **routes.variables(settings),
         "AWS_ACCESS_KEY_ID": keys.access_key_id,
         "AWS_SECRET_ACCESS_KEY": keys.secret,
         "AWS_CONFIG_FILE": ini,
         "AWS_SHARED_CREDENTIALS_FILE": ini,
         "KUBECONFIG": str(kubeconfig_path(settings, tenant)),
-        "MLFLOW_S3_ENDPOINT_URL": f"http://127.0.0.1:{settings.ports.aws}",
+        **({"MLFLOW_S3_ENDPOINT_URL": s3} if s3 else {}),
     }

@@ -87,8 +87,10 @@ def load(*, cluster: str = "", aws: str = "", nodes: str = "") -> World:
     options = (("LAB_CLUSTER", cluster), ("LAB_AWS", aws), ("LAB_NODES", nodes))
     loaded = settings.load(environ={**os.environ, **{key: value for key, value in options if value}})
     kept = choice.read(loaded.state)
-    provider, why = clusters.detect(_settled(loaded, "cluster", kept.cluster))
     stand_in, aws_why = aws_providers.detect(_settled(loaded, "aws", kept.aws))
+    # Ports follow from who has AWS, and a cluster is told where its sign-in is.
+    known = loaded.model_copy(update={"aws": stand_in.name})
+    provider, why = clusters.detect(_settled(known, "cluster", kept.cluster))
     settled = loaded.model_copy(update={"cluster": provider.name, "aws": stand_in.name})
     why, aws_why = (
         "as before" if was == "auto" and keeps else words

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab.aws.base import Provider
+from lab.aws.localstack import LocalStack, worth_it
 from lab.aws.real import Real
 from lab.aws.standin import StandIn
-from lab.errors import LabError
 from lab.settings import Settings
 
-PROVIDERS: dict[str, Callable[[Settings], Provider]] = {"standin": StandIn, "real": Real}
+PROVIDERS: dict[str, Callable[[Settings], Provider]] = {"standin": StandIn, "localstack": LocalStack, "real": Real}
 
 
-def detect(settings: Settings) -> tuple[Provider, str]:
-    """The provider that the settings name; `auto` takes the stand-in, which needs nothing."""
-    if settings.aws == "auto":
-        return PROVIDERS["standin"](settings), "needs no Docker and no account"
-    if settings.aws not in PROVIDERS:
-        raise LabError(f"AWS provider {settings.aws} is not built yet", f"use one of: auto, {', '.join(PROVIDERS)}")
-    return PROVIDERS[settings.aws](settings), "as asked"
+def detect(settings: Settings, *, worth: Callable[[], tuple[bool, str]] = worth_it) -> tuple[Provider, str]:
+    """The provider that the settings name, and why. `auto` takes LocalStack where Docker has its image, else the stand-in, which needs nothing."""
+    if settings.aws != "auto":
+        return _make(settings, settings.aws), "as asked"
+    found, why = worth()
+    return _make(settings, "localstack" if found else "standin"), why
+
+
+def _make(settings: Settings, name: str) -> Provider:
+    """A provider's settings say which it is, so that ports follow from it."""
+    return PROVIDERS[name](settings.model_copy(update={"aws": name}))

@@ -40,12 +40,24 @@ class Provider(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
-    def start(self) -> str | None:
-        """Until it answers; returns a note for the list of steps."""
+    def question(self) -> str | None:
+        """What somebody has to agree to before anything is created; None for what is the lab's own, or where they agreed."""
+        ...
+
+    def agree(self) -> None:
+        """Somebody agreed to what `question` says; kept, for that very account."""
+        ...
+
+    def start(self, address: str = "127.0.0.1") -> str | None:
+        """Until it answers, on loopback and on `address`, where a cluster's nodes find this host; returns a note for the list of steps."""
         ...
 
     def endpoint(self, service: str = "s3") -> str:
         """The URL at which this host reaches a service; empty where the AWS SDK knows it (real AWS)."""
+        ...
+
+    def routes(self) -> dict[str, str]:
+        """The AWS tools' endpoint variables for a shell; empty where the tools know themselves."""
         ...
 
     def root(self) -> Keys:

@@ -1,4 +1,4 @@
-"""The `real` provider: the tenants' own AWS account. `verify` reads it; `up` makes things there only with consent that names the account.
+"""The `real` provider: the tenants' own AWS account. `verify` reads it; `up` makes things there only after somebody agreed to it by account.
 
 Keys are those of this user's AWS configuration, never the lab's: the profile `userNN` where there is one, else what the shell has (variables,
 the default profile, single sign-on). Nothing is ever removed from a real account, not by `down --purge` either.
@@ -16,9 +16,9 @@ from typing import Any
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
 from lab.errors import AwsError
+from lab.files import write_private
 from lab.settings import Settings
 
-CONSENT = "LAB_AWS_CONSENT"
 STS_ENDPOINT: str | None = None
 """AWS's own; another only in tests."""
 CAPABILITIES = Capabilities(enforces_iam=True, keeps_data=True, has_ecr=True, has_eks=True)
@@ -43,20 +43,47 @@ class Real:
         """Empty: the AWS SDK knows AWS's own addresses."""
         return ""
 
-    def start(self) -> str | None:
-        """Refuses unless the account is the one of lab.yaml and LAB_AWS_CONSENT names it: what follows creates things there."""
+    def routes(self) -> dict[str, str]:
+        return {}
+
+    def question(self) -> str | None:
+        """Which account `up` would change, as whom; asked once for an account. Raises AwsError where it is not the one of lab.yaml."""
+        who = self._require_named()
+        if self._agreed() == who.account:
+            return None
+        return f"up creates buckets, repositories and IAM users in AWS account {who.account}, as {who.arn}"
+
+    def agree(self) -> None:
+        write_private(self._consent, self.identity().account)
+
+    def start(self, address: str = "127.0.0.1") -> str | None:
+        """Refuses unless somebody agreed to this very account being changed: what follows creates things there."""
+        if (question := self.question()) is not None:
+            raise AwsError(
+                f"{question}; nobody agreed to that, and nothing was created",
+                "./inv up --aws real --yes agrees; ./inv verify only reads",
+            )
+        who = self.identity()
+        return f"account {who.account} as {who.arn}"
+
+    def _require_named(self) -> Identity:
         who = self.identity()
         if who.account != self.settings.account:
             raise AwsError(
                 f"these keys are of AWS account {who.account}, lab.yaml names {self.settings.account}; nothing was created",
                 f"set account: in lab.yaml, or LAB_ACCOUNT={who.account}",
             )
-        if self.environ.get(CONSENT) != who.account:
-            raise AwsError(
-                f"up would create buckets, repositories and IAM users in AWS account {who.account} as {who.arn}; nothing was created",
-                f"{CONSENT}={who.account} ./inv up --aws real allows it; ./inv verify --aws real only reads",
-            )
-        return f"account {who.account} as {who.arn}"
+        return who
+
+    @property
+    def _consent(self) -> Path:
+        return self.settings.state / "aws-account-agreed"
+
+    def _agreed(self) -> str:
+        try:
+            return self._consent.read_text().strip()
+        except OSError:
+            return ""
 
     def running(self) -> bool:
         """Whether AWS knows these keys; a few seconds at most."""
@@ -116,7 +143,8 @@ class Real:
         return False
 
     def delete(self) -> None:
-        """Nothing: what lies in a real account is its owner's to remove."""
+        """What lies in a real account is its owner's to remove; only the consent is forgotten."""
+        self._consent.unlink(missing_ok=True)
 
     def folder(self) -> Path:
         """Nothing of a real account lies on this host; reports may go here."""

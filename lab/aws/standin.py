@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports, users
+from lab.aws import routes
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
 from lab.errors import AwsError
@@ -33,20 +34,39 @@ class StandIn:
         return self.settings.state / "aws"
 
     def endpoint(self, service: str = "s3") -> str:
-        return f"http://127.0.0.1:{self.settings.ports.aws}"
+        return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> str | None:
+    @property
+    def port(self) -> int:
+        return self.settings.standin_port
+
+    def routes(self) -> dict[str, str]:
+        return routes.variables(self.settings)
+
+    def question(self) -> str | None:
+        return None
+
+    def agree(self) -> None: ...
+
+    def start(self, address: str = "127.0.0.1") -> str | None:
         if self.daemon.pid() is not None and self.running():
             return "already running"
         self.daemon.stop()
-        ports.require_free(self.settings.ports.aws, "the AWS stand-in", "ports.aws", "LAB_PORTS_AWS")
+        ports.require_free(self.port, "the AWS stand-in", *self._setting)
         self.folder().mkdir(parents=True, exist_ok=True)
         authority = self.settings.state / "cluster" / "ca.crt"
-        options = ["--state", str(self.folder()), "--port", str(self.settings.ports.aws)]
+        addresses = ",".join(dict.fromkeys(("127.0.0.1", address)))
+        options = ["--address", addresses, "--state", str(self.folder()), "--port", str(self.port)]
         eks = ["--eks-endpoint", f"https://127.0.0.1:{self.settings.ports.api}", "--eks-ca", str(authority)]
         self.daemon.start([sys.executable, "-m", "awssim", "serve", *options, *eks], environ=ports.environment(ROOT))
         self.daemon.wait(self.running)
         return self.endpoint()
+
+    @property
+    def _setting(self) -> tuple[str, str]:
+        """The key and the variable that move it."""
+        own = self.port == self.settings.ports.aws
+        return ("ports.aws", "LAB_PORTS_AWS") if own else ("ports.ecr", "LAB_PORTS_ECR")
 
     def running(self) -> bool:
         try:
@@ -73,8 +93,7 @@ class StandIn:
         ports.remove_tree(self.folder())
 
     def diagnose(self) -> list[Finding]:
-        free = ports.is_free(self.settings.ports.aws) or self.running()
-        seen = f"port {self.settings.ports.aws} is {'free or ours' if free else 'taken by another program'}"
-        return [
-            Finding(free, "AWS stand-in port", seen, "" if free else "end what listens there, or set LAB_PORTS_AWS")
-        ]
+        free = ports.is_free(self.port) or self.running()
+        seen = f"port {self.port} is {'free or ours' if free else 'taken by another program'}"
+        cure = f"end what listens there, or set {self._setting[1]}"
+        return [Finding(free, "AWS stand-in port", seen, "" if free else cure)]

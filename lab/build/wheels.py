@@ -6,12 +6,15 @@ and equal wheels of several images are one file on the disk. With the folders in
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,13 +72,23 @@ def provide(lock: Path, target: Target, store: Path) -> list[Path]:
     """The wheels of `lock`, downloaded where they are not in `store` yet. Raises LabError with pip's own words."""
     key = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     folder = store / target.name / f"{lock.parent.name}-{key}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.parent):
+        if folder.is_dir():
+            return sorted(folder.glob("*.whl"))
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as draft:
             _download(lock, target, Path(draft), folder.parent)
             _share(Path(draft), folder.parent)
             _replace(Path(draft), folder, lock.parent.name)
     return sorted(folder.glob("*.whl"))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One download at a time, between processes too: the second image then finds most of its wheels with the first."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _download(lock: Path, target: Target, into: Path, known: Path) -> None:

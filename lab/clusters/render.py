@@ -15,7 +15,7 @@ KIND = manifests.K8S / "kind.yaml"
 
 def values(settings: Settings, *, folder: Path, address: str) -> dict[str, str]:
     """What the templates are filled in with; `address` is this machine as the cluster's own programs reach it."""
-    aws = f"http://{address}:{settings.ports.aws}"
+    aws = f"http://{address}:{settings.standin_port}"
     return {
         "FOLDER": str(folder),
         "REGISTRY": f"{settings.account}.dkr.ecr.{settings.region}.amazonaws.com",

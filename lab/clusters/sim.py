@@ -48,7 +48,7 @@ class Sim(Own):
         self.daemon.stop()
         self._require_ports()
         self.state.mkdir(parents=True, exist_ok=True)
-        webhook = f"http://127.0.0.1:{self.settings.ports.aws}/_awssim/eks/token-review"
+        webhook = f"http://127.0.0.1:{self.settings.standin_port}/_awssim/eks/token-review"
         options = ["--port", str(self.settings.ports.api), "--authentication-token-webhook-url", webhook]
         self.daemon.start(self._kubesim("serve", *options), environ=ports.environment(ROOT))
         self.daemon.wait(self.running)

@@ -34,7 +34,8 @@ def up(
     loaded = world.load(cluster=cluster, aws=aws, nodes=nodes)
     people = loaded.settings.choose(tenants)
     show.choice(loaded)
-    consent.obtain(loaded.provider, yes=yes, terminal=sys.stdin.isatty(), say=print)
+    for provider in (loaded.provider, loaded.aws):
+        consent.obtain(provider, yes=yes, terminal=sys.stdin.isatty(), say=print)
     show.summary(loaded, people, bring_up(loaded, people, show.console))
 
 
