@@ -7,7 +7,7 @@ from invoke.collection import Collection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lab.commands import checks, develop, lifecycle, models, people, traffic
+from lab.commands import checks, develop, lifecycle, models, people, traffic, ui
 
 ns = Collection(
     lifecycle.up,
@@ -17,7 +17,14 @@ ns = Collection(
     lifecycle.doctor,
     lifecycle.env,
     lifecycle.kubectl,
+    ui.ui,
     models.train,
+    models.sweep,
+    models.runs,
+    models.compare,
+    models.promote,
+    models.rollback_model,
+    models.reproduce,
     traffic.predict,
     traffic.load,
     traffic.rollout,

@@ -94,7 +94,7 @@ def trained(result: TrainResult | None, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(result), indent=2))
         return
-    alias = "moved here" if result.champion else f"stays at version {result.champion_before}, which scores better"
+    alias = "moved here" if result.champion else f"stays: {result.champion_reason}"
     for name, value in (
         ("accuracy", f"{result.accuracy:.4f}"),
         ("F1 (macro)", f"{result.f1:.4f}"),

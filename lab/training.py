@@ -1,10 +1,8 @@
-"""`invoke train`: a Job from k8s/04-training-job.yaml with a name and arguments of its own, its log followed, its result read.
+"""`invoke train`: a Kubernetes Job that trains in the cluster, followed to its end.
 
-In a tenant's namespace the Job is made as the tenant, and the PodDefault access-mlflow says where MLflow and S3 are; so it is the tenant's
-own server, bucket and registry that the run goes to.
-
-The result is the line RESULT {json} that the training program ends with (training/program.py). A Job whose log has no such line failed,
-and the error says why in the program's words or, where it never ran, in Kubernetes's.
+The Job is k8s/04-training-job.yaml with a name and arguments of its own: in mlops-training with the shared MLflow server, or in a tenant's
+namespace, where the PodDefault access-mlflow gives it the tenant's server and keys. The program's last line is `RESULT {json}`; a
+program that gives up prints `training failed: reason`.
 """
 
 from __future__ import annotations
@@ -12,19 +10,25 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from lab import manifests, ready, shell
 from lab.errors import LabError
+from lab.experiments import dead, tables
+from lab.experiments.mlflow import Place
 from lab.kube import Cluster, Object, Refused
 from lab.settings import ROOT, Tenant
 from lab.world import World
+from training.arguments import parse
+from training.errors import BadArguments
 
 NAMESPACE = "mlops-training"
 MANIFEST = manifests.K8S / "04-training-job.yaml"
-RESULT, FAILED = "RESULT ", "training failed: "
+RESULT, FAILED = "RESULT ", ("training failed: ", "promotion failed: ")
 # What the PodDefault gives to a tenant's pods; set here too, its webhook would refuse the pod for the conflict.
 GIVEN_BY_PODDEFAULT = (
     "MLFLOW_TRACKING_URI",
@@ -39,34 +43,41 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for. `extra` goes to the training program as it is."""
+    """What the user asked for. `data` is a CSV file on this machine, "" for iris; `extra` goes to the training program as it is."""
 
     n_estimators: int = 100
     max_depth: str = "none"
     run_name: str = ""
     experiment: str = "iris"
+    model: str = "iris"
+    seed: int = 42
+    data: str = ""
     extra: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
         """For the training program. Raises LabError for what it would refuse, before a Job is made."""
-        if not 1 <= self.n_estimators <= 5000:
-            raise LabError(
-                f"--n-estimators {self.n_estimators} is not from 1 to 5000", "for example: --n-estimators 200"
-            )
-        depth = str(self.max_depth).lower()
-        if depth != "none" and not (depth.isascii() and depth.isdigit() and 1 <= int(depth) <= 100):
-            raise LabError(f"--max-depth {self.max_depth} is not from 1 to 100, or none", "for example: --max-depth 20")
         run_name = self.run_name or f"iris-{datetime.now():%m%d-%H%M%S}"
-        for option, text in (("--run-name", run_name), ("--experiment", self.experiment)):
-            if not text.strip() or len(text) > 200 or not text.isprintable() or "/" in text or ":" in text:
-                raise LabError(f"{option} {text!r} is not a name", "1 to 200 characters, no '/' and no ':'")
-        names = ["--run-name", run_name, "--experiment", self.experiment]
-        return ["--n-estimators", str(self.n_estimators), "--max-depth", depth, *names, *self.extra]
+        chosen = ["--n-estimators", str(self.n_estimators), "--max-depth", str(self.max_depth).lower()]
+        chosen += ["--run-name", run_name, "--experiment", self.experiment]
+        chosen += ["--model-name", self.model] if self.model != "iris" else []
+        chosen += ["--seed", str(self.seed)] if self.seed != 42 else []
+        return checked([*chosen, *self.extra])
+
+
+def checked(arguments: Sequence[str]) -> list[str]:
+    """The same arguments; raises LabError where the training program would not take them."""
+    try:
+        parse(arguments)
+    except BadArguments as error:
+        message = str(error).removeprefix("argument ")
+        raise LabError(message, "for example: ./inv train --n-estimators 200 --max-depth 20") from None
+    return list(arguments)
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of it. `champion`: whether the alias points at this version now; `seconds` from the Job's creation to here."""
+    """What came of it. `champion`: whether the alias points at this version now, and if not, `champion_reason` says why; `seconds` from
+    the Job's creation to here."""
 
     job: str
     namespace: str
@@ -79,6 +90,10 @@ class TrainResult:
     version: str
     champion: bool
     champion_before: str
+    champion_reason: str
+    model_digest: str
+    data_digest: str
+    image_digest: str
     seconds: float
 
 
@@ -86,18 +101,22 @@ def run(
     world: World, options: Options, *, tenant: str = "", follow: bool = True, say: Say = print
 ) -> TrainResult | None:
     """Train in mlops-training, or as a tenant in the tenant's namespace. None where it is not waited for."""
-    person = world.settings.one(tenant) if tenant else None
-    cluster = world.cluster_as(person) if person else world.cluster
-    url = "http://127.0.0.1:5000" if person else f"http://127.0.0.1:{world.settings.ports.mlflow}"
+    place = Place.of(world, tenant)
+    arguments = options.arguments()
+    if options.data:
+        sent = tables.send(place, Path(options.data))
+        say(f"{sent.name} is {sent.uri}")
+        arguments += sent.arguments()
     started = time.monotonic()
-    made = create(cluster, job(options, person))
+    made = create(place.cluster, job(arguments, place.tenant))
     name, namespace = made["metadata"]["name"], made["metadata"]["namespace"]
     say(f"Job {name} in {namespace}")
     if not follow:
         return None
-    found = wait(cluster, name, namespace, say=say)
-    if person:
+    found, image = finished(place, name, say=say)
+    if place.tenant:
         say(f"to open the run: kubectl port-forward svc/mlflow-server -n {namespace} 5000:5000")
+    url = "http://127.0.0.1:5000" if place.tenant else f"http://127.0.0.1:{world.settings.ports.mlflow}"
     return TrainResult(
         job=name,
         namespace=namespace,
@@ -110,17 +129,39 @@ def run(
         version=found["version"],
         champion=bool(found["champion"]),
         champion_before=found["champion_before"],
+        champion_reason=found["champion_reason"],
+        model_digest=found["model_digest"],
+        data_digest=found["data_digest"],
+        image_digest=image,
         seconds=round(time.monotonic() - started, 1),
     )
 
 
-def job(options: Options, tenant: Tenant | None) -> Object:
-    """The Job to create; the API server completes its name."""
+def finished(place: Place, name: str, *, say: Say) -> tuple[Mapping[str, Any], str]:
+    """A training Job's result and its image's digest, which the run is given too.
+
+    Where the Job has failed, its run in MLflow is not left RUNNING: a pod that was killed could not say so itself.
+    """
+    try:
+        found = wait(place.cluster, name, place.namespace, say=say)
+    except LabError as error:
+        dead.bury(place, name, reason=error.message)
+        raise
+    image = image_digest(place.cluster, name, place.namespace)
+    if image:
+        place.mlflow().log(found["run_id"], tags={"image_digest": image})
+    return found, image
+
+
+def job(arguments: Sequence[str], tenant: Tenant | None, *, command: Sequence[str] = ()) -> Object:
+    """The Job to create; the API server completes its name. `command` runs another program of the image."""
     (template,) = manifests.read(MANIFEST)
     made = copy.deepcopy(template)
     made["metadata"]["generateName"] = made["metadata"].pop("name") + "-"
     container = made["spec"]["template"]["spec"]["containers"][0]
-    container["args"] = options.arguments()
+    container["args"] = list(arguments)
+    if command:
+        container["command"] = list(command)
     container["env"].append({"name": "MLFLOW_USER", "value": tenant.user if tenant else "lab"})
     if revision := _revision():
         container["env"].append({"name": "GIT_REVISION", "value": revision})
@@ -154,7 +195,7 @@ def create(cluster: Cluster, manifest: Object) -> Object:
         raise LabError(f"no training Job in {namespace}: {error.message}", hint) from None
 
 
-def wait(cluster: Cluster, name: str, namespace: str, *, say: Say, seconds: float = 1800) -> Mapping[str, str]:
+def wait(cluster: Cluster, name: str, namespace: str, *, say: Say, seconds: float = 1800) -> Mapping[str, Any]:
     """Follow the log of each attempt until one has a result or the Job is given up. Raises LabError with the reason."""
     deadline, done, words = time.monotonic() + seconds, set[str](), ""
     while time.monotonic() < deadline:
@@ -167,11 +208,22 @@ def wait(cluster: Cluster, name: str, namespace: str, *, say: Say, seconds: floa
         done.add(pod["metadata"]["name"])
         for line in _log(cluster, pod):
             if line.startswith(RESULT):
-                result: Mapping[str, str] = json.loads(line.removeprefix(RESULT))
+                result: Mapping[str, Any] = json.loads(line.removeprefix(RESULT))
                 return result
-            words = line.removeprefix(FAILED) if line.startswith(FAILED) else words
+            words = _failure(line) or words
             say(f"  {line}")
     raise LabError(f"Job {name} in {namespace} did not end within {seconds:.0f} s", _look(name, namespace))
+
+
+def _failure(line: str) -> str:
+    return next((line.removeprefix(start) for start in FAILED if line.startswith(start)), "")
+
+
+def image_digest(cluster: Cluster, name: str, namespace: str) -> str:
+    """What the node says it ran for a Job; "" where its pods are gone."""
+    pods = cluster.list("v1", "Pod", namespace, labels=f"batch.kubernetes.io/job-name={name}")
+    statuses = [status for pod in pods for status in pod["status"].get("containerStatuses") or []]
+    return next((str(one["imageID"]).rpartition("@")[2] for one in reversed(statuses) if one.get("imageID")), "")
 
 
 def _next_pod(cluster: Cluster, name: str, namespace: str, done: set[str]) -> Object | None:
@@ -205,17 +257,21 @@ def _refuse_failed(cluster: Cluster, name: str, namespace: str, words: str) -> N
 def _refuse_stuck(cluster: Cluster, name: str, namespace: str) -> None:
     """Raise where waiting is no use: an image that does not exist, a Secret that is missing, a pod that is not let in."""
     pods = cluster.list("v1", "Pod", namespace, labels=f"batch.kubernetes.io/job-name={name}")
+    events = [] if pods and not hopeless(pods) else _events(cluster, name, namespace)
+    refused = not pods and any(event.get("reason") == "FailedCreate" for event in events)
+    if hopeless(pods) or refused:
+        why = "; ".join(ready.explain(pods, events)) or "see its events"
+        raise LabError(f"Job {name} in {namespace} does not start: {why}", _look(name, namespace))
+
+
+def hopeless(pods: Sequence[Object]) -> bool:
+    """Whether one of them waits for what will not come: an image that does not exist, a Secret that is missing."""
     states = [
         status.get("state", {}).get("waiting") or {}
         for pod in pods
         for status in pod["status"].get("containerStatuses") or []
     ]
-    hopeless = any(state.get("reason") in _HOPELESS for state in states)
-    events = [] if pods and not hopeless else _events(cluster, name, namespace)
-    refused = not pods and any(event.get("reason") == "FailedCreate" for event in events)
-    if hopeless or refused:
-        why = "; ".join(ready.explain(pods, events)) or "see its events"
-        raise LabError(f"Job {name} in {namespace} does not start: {why}", _look(name, namespace))
+    return any(state.get("reason") in _HOPELESS for state in states)
 
 
 def _events(cluster: Cluster, name: str, namespace: str) -> list[Object]:

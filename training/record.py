@@ -184,6 +184,7 @@ def _tags(request: Request) -> dict[str, str]:
         "version.python": platform.python_version(),
         "code_digest": code_digest(),
         "point": request.parameters.point,
+        "model": request.model,
     }
     tags |= {key: value for key, value in _origin(os.environ).items() if value}
     if request.data.startswith("s3://"):

@@ -65,6 +65,8 @@ def promote(client: MlflowClient, version: ModelVersion, *, strictly: bool = Fal
     with reaching(f"MLflow does not move the alias {ALIAS!r} of {version.name!r}"):
         known = history(client, version.name)
         before = champion(client, version.name)
+        if before is not None and before.version == version.version:
+            return Promotion(moved=False, before=before.version, reason=f"version {before.version} is champion already")
         if reason := objection(version, before, strictly=strictly):
             return Promotion(moved=False, before=before.version if before else "", reason=reason)
         mine = _move(client, version, before, "better")
@@ -78,7 +80,7 @@ def promote(client: MlflowClient, version: ModelVersion, *, strictly: bool = Fal
 
 def objection(version: ModelVersion, before: ModelVersion | None, *, strictly: bool) -> str:
     """Why the alias may not move by itself from `before` to `version`; "" where it may."""
-    if before is None or before.version == version.version:
+    if before is None:
         return ""
     mine, theirs = version.tags.get(INTERFACE), before.tags.get(INTERFACE)
     if mine and theirs and mine != theirs:

@@ -116,7 +116,8 @@ def test_a_pod_the_quota_refuses_is_not_waited_for() -> None:
 
 
 def test_the_shared_job_is_the_manifests_with_its_own_arguments() -> None:
-    made = training.job(training.Options(n_estimators=200, max_depth="20", run_name="experiment-001"), None)
+    options = training.Options(n_estimators=200, max_depth="20", run_name="experiment-001")
+    made = training.job(options.arguments(), None)
     container = made["spec"]["template"]["spec"]["containers"][0]
     assert made["metadata"]["generateName"] == "iris-training-"
     assert "name" not in made["metadata"]
@@ -128,7 +129,7 @@ def test_the_shared_job_is_the_manifests_with_its_own_arguments() -> None:
 
 
 def test_a_tenants_job_leaves_mlflow_to_the_poddefault() -> None:
-    made = training.job(training.Options(), TENANT)
+    made = training.job(training.Options().arguments(), TENANT)
     template = made["spec"]["template"]
     names = {item["name"] for item in template["spec"]["containers"][0]["env"]}
     assert made["metadata"]["namespace"] == "kubeflow-user01"
@@ -140,12 +141,14 @@ def test_a_tenants_job_leaves_mlflow_to_the_poddefault() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (training.Options(n_estimators=0), "--n-estimators 0 is not from 1 to 5000"),
-        (training.Options(n_estimators=10**9), "is not from 1 to 5000"),
-        (training.Options(max_depth="deep"), "--max-depth deep is not from 1 to 100, or none"),
-        (training.Options(max_depth="0"), "--max-depth 0"),
-        (training.Options(run_name="a/b"), "--run-name 'a/b' is not a name"),
-        (training.Options(experiment=" "), "--experiment ' ' is not a name"),
+        (training.Options(n_estimators=0), "--n-estimators: '0' is not a whole number from 1 to 5000"),
+        (training.Options(n_estimators=10**9), "is not a whole number from 1 to 5000"),
+        (training.Options(max_depth="deep"), "--max-depth: 'deep' is not a whole number from 1 to 100"),
+        (training.Options(max_depth="0"), "--max-depth: '0'"),
+        (training.Options(run_name="a/b"), "--run-name: 'a/b' is not a name"),
+        (training.Options(experiment=" "), "--experiment: ' ' is not a name"),
+        (training.Options(model="a:b"), "--model-name: 'a:b' is not a name"),
+        (training.Options(seed=-1), "--seed: '-1' is not a whole number"),
     ],
 )
 def test_wrong_options_make_no_job(options: training.Options, words: str) -> None:
@@ -161,5 +164,5 @@ def test_a_refusal_says_what_to_type() -> None:
 
     cluster = Full(pods=[], logs={}, job=None, events=[])
     with pytest.raises(LabError, match="no training Job in kubeflow-user01: exceeded quota") as raised:
-        training.create(cluster, training.job(training.Options(), TENANT))
+        training.create(cluster, training.job(training.Options().arguments(), TENANT))
     assert "kubectl describe resourcequota -n kubeflow-user01" in raised.value.hint

@@ -27,6 +27,7 @@ from tests.images.stack import ROOT, Stack, s3
 from training import program, registry
 from training.arguments import Request, parse
 from training.errors import BadData, FormsDiffer, Stopped, Unavailable
+from training.output import RESULT
 from training.program import Result
 from training.record import patience
 
@@ -142,7 +143,7 @@ def test_of_two_promotions_at_once_the_better_stays(client: MlflowClient, model:
         tags={registry.SCORE: "0.1"},
     )
 
-    class Slow(MlflowClient):  # type: ignore[misc]
+    class Slow(MlflowClient):
         """Its first look at the champion is answered after the other has moved the alias."""
 
         def get_model_version_by_alias(self, name: str, alias: str) -> ModelVersion:
@@ -274,11 +275,11 @@ def test_the_command_ends_with_its_result_as_the_last_line(
     stack: Stack, model: str, command: list[subprocess.Popen[str]]
 ) -> None:
     child = start(command, stack, *FAST, "--model-name", model, "--experiment", model)
-    output, errors = child.communicate(timeout=100)
+    output, errors = child.communicate(timeout=280)
     assert child.returncode == 0, errors
     last = output.splitlines()[-1]
-    assert last.startswith(program.RESULT)
-    assert Result(**json.loads(last.removeprefix(program.RESULT))).version == "1"
+    assert last.startswith(RESULT)
+    assert Result(**json.loads(last.removeprefix(RESULT))).version == "1"
 
 
 def test_keys_that_may_not_write_are_named(

@@ -1,0 +1,162 @@
+"""What the experiments' commands print. Nothing here asks the cluster."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lab.experiments import grid, leaderboard
+from lab.experiments.compare import Row as Compared
+from lab.experiments.leaderboard import Row
+from lab.experiments.promote import Promoted
+from lab.experiments.reproduce import Reproduced
+from lab.experiments.runs import Listed
+from lab.experiments.sweep import Outcome, Show
+from lab.show import console
+
+aside = Console(stderr=True, highlight=False)
+_STYLES = {"finished": "green", "running": "yellow", "failed": "red", "waiting": "dim"}
+_STATUS = {"FINISHED": "green", "RUNNING": "yellow", "FAILED": "red", "KILLED": "red"}
+
+
+@contextmanager
+def following(*, live: bool, to: Console = console) -> Iterator[Show]:
+    """A function that shows a sweep's points: a table that is redrawn on a terminal, a line per change elsewhere."""
+    if live and to.is_terminal:
+        with Live(console=to, refresh_per_second=4, transient=True) as screen:
+            yield lambda rows: screen.update(_board(rows))
+        return
+    said = [""]
+
+    def line(rows: Sequence[Row]) -> None:
+        if said[0] != (words := leaderboard.counts(rows)):
+            said[0] = words
+            to.print(f"  {words}", markup=False)
+
+    yield line
+
+
+def _board(rows: Sequence[Row]) -> Group:
+    return Group(_table(rows), Text(leaderboard.counts(rows), "dim"))
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    varied = grid.varied([row.parameters for row in rows])
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in (*varied, "state", "cv accuracy", "accuracy", "F1", "seconds", "run"):
+        table.add_column(name, justify="left" if name in ("state", "run") else "right", no_wrap=True)
+    for row in rows:
+        texts = row.parameters.texts()
+        table.add_row(*(texts[name] for name in varied), Text(row.state, _STYLES[row.state]), *_scores(row))
+    return table
+
+
+def _scores(row: Row) -> list[str]:
+    run = row.run
+    if run is None:
+        return ["", "", "", "", row.failure[:60]]
+    metrics = [f"{run.metrics[key]:.4f}" if key in run.metrics else "" for key in (leaderboard.RANK, "accuracy", "f1")]
+    return [*metrics, f"{run.seconds:.1f}", run.id[:8] + (f"  {row.failure[:60]}" if row.failure else "")]
+
+
+def outcome(found: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found.as_json(), indent=2))
+        return
+    console.print(_table(leaderboard.ranked(found.rows)))
+    if found.best and found.best.run:
+        console.print(f"  best      {found.best.parameters.point} (run {found.best.run.id[:8]})", soft_wrap=True)
+    if found.promoted:
+        console.print(f"  champion  {_moved(found.promoted)}", soft_wrap=True, markup=False)
+    if found.repeated:
+        console.print(f"  {found.repeated} points had been finished before and were not trained again", style="dim")
+    console.print(f"  took      {found.seconds:.1f} s", style="dim")
+
+
+def _moved(found: Promoted) -> str:
+    if found.moved:
+        return f"{found.model} version {found.version}" + (f" (before: version {found.before})" if found.before else "")
+    return f"stays: {found.reason}" + (
+        f"; the best is version {found.version}" if found.version != found.before else ""
+    )
+
+
+def promoted(found: Promoted, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(found), indent=2))
+        return
+    console.print(f"  champion  {_moved(found)}", soft_wrap=True, markup=False)
+    console.print(f"  inspected {found.golden} golden rows, SHA-256 {found.model_digest[:16]}...", style="dim")
+    console.print("  the service follows within two seconds: ./inv predict", style="dim")
+
+
+def runs(found: Sequence[Listed], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([one.as_json() for one in found], indent=2))
+        return
+    if not found:
+        console.print("no runs yet: ./inv train --n-estimators 200")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("run", "name", "started", "status", "trees", "depth", "accuracy", "cv", "data", "version"):
+        table.add_column(
+            name, justify="right" if name in ("trees", "depth", "accuracy", "cv") else "left", no_wrap=True
+        )
+    for one in found:
+        table.add_row(*_listed(one))
+    console.print(table)
+
+
+def _listed(one: Listed) -> list[str | Text]:
+    run = one.run
+    scores = [f"{run.metrics[key]:.4f}" if key in run.metrics else "" for key in ("accuracy", leaderboard.RANK)]
+    data = run.params.get("data", "").rpartition(".load_")[2]
+    version = one.version + (" champion" if one.champion else "")
+    return [
+        run.id[:8],
+        run.name,
+        time.strftime("%m-%d %H:%M:%S", time.localtime(run.started)),
+        Text(run.status, _STATUS.get(run.status, "")),
+        run.params.get("n_estimators", ""),
+        run.params.get("max_depth", ""),
+        *scores,
+        data,
+        Text(version or run.tags.get("failure", "")[:50], "bold" if one.champion else ""),
+    ]
+
+
+def compared(found: Sequence[Compared], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([{**asdict(row), "differs": row.differs} for row in found], indent=2))
+        return
+    section = ""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for row in found:
+        if row.section != section:
+            section = row.section
+            table.add_row(Text(section, "bold"), "", "", "")
+        sign = Text("≠" if row.differs else "", "yellow")
+        style = "yellow" if row.differs else ""
+        table.add_row(f"  {row.name}", sign, Text(row.left or "-", style), Text(row.right or "-", style))
+    console.print(table)
+
+
+def reproduced(found: Reproduced, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(found), indent=2))
+        return
+    words = "the same model, byte for byte" if found.same else "another model"
+    console.print(Text(f"{'✓' if found.same else '✗'} {words}", "green" if found.same else "red"))
+    for form, then, now in found.forms:
+        console.print(f"  {form:<6}{then[:16]}..." + ("" if then == now else f" then, {now[:16]}... now"), markup=False)
+    for what, then, now in found.differences:
+        console.print(f"  differs: {what}: {then} then, {now} now", style="yellow", markup=False, soft_wrap=True)
+    console.print(f"  run {found.again[:8]} beside run {found.run_id[:8]}", style="dim")
