@@ -32,7 +32,9 @@ class Row:
 
 
 def main(world: World, what: str) -> None:
-    benchmarks: dict[str, Callable[[World], list[Row]]] = {"lab": lab}
+    from lab.benches.serve import serve
+
+    benchmarks: dict[str, Callable[[World], list[Row]]] = {"lab": lab, "serve": serve}
     if what not in benchmarks:
         raise LabError(f"no benchmark {what!r}", f"one of: {', '.join(benchmarks)}")
     if world.provider.running():

@@ -114,13 +114,18 @@ def follow(world: World, say: Say, *, seconds: float = SECONDS, clock: Callable[
     while True:
         deployment = _deployment(world)
         missing, line = ready.missing({"kind": "Deployment", **deployment}), counts(deployment)
-        if line != said:
+        if line != said and _is_seen(deployment):
             say(f"{clock() - started:5.1f} s  {line}")
             said = line
         if missing is None:
             return
         _give_up(world, deployment, late=clock() - started > seconds, missing=missing)
         time.sleep(0.3)
+
+
+def _is_seen(deployment: Object) -> bool:
+    """Whether its status speaks of the template as it is now."""
+    return bool(deployment.get("status", {}).get("observedGeneration", 0) >= deployment["metadata"]["generation"])
 
 
 def counts(deployment: Object) -> str:

@@ -14,7 +14,8 @@ from lab.load.run import Load
 from lab.load.samples import total
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
-WIDTH, LEFT, RIGHT, TOP, HEIGHT, GAP = 960, 80, 170, 70, 130, 42
+_STYLES = ((BLUE, ""), (ORANGE, "6 2"), (GREEN, "2 2"), (GREY, "8 3 2 3"))
+WIDTH, LEFT, RIGHT, TOP, HEIGHT, GAP = 960, 80, 170, 86, 130, 44
 Point = tuple[float, float]
 
 
@@ -117,7 +118,22 @@ def _charts(load: Load) -> list[Chart]:
                 Line("ready", BLUE, [(look.time, float(look.ready)) for look in looks], steps=True),
             ],
         ),
+        *_releases(load),
     ]
+
+
+def _releases(load: Load) -> list[Chart]:
+    """Who answered, where there was more than one release: a rolling update as callers see it."""
+    names = sorted({name for second in load.samples.seconds for name in second.releases})
+    if len(names) < 2:
+        return []
+    lines = []
+    for number, name in enumerate(names):
+        seconds = [(time, second.releases) for time, second in enumerate(load.samples.seconds) if second.releases]
+        points = [(float(time), 100 * found[name] / sum(found.values())) for time, found in seconds]
+        colour, dash = _STYLES[number % len(_STYLES)]
+        lines.append(Line(name, colour, points, dash))
+    return [Chart("answers by release, %", lines)]
 
 
 @dataclass(frozen=True)
@@ -194,7 +210,8 @@ def _marks(load: Load, seconds: float, *, bottom: float) -> list[str]:
     for number, (time, what) in enumerate(sorted(moments)):
         x = scale.x(time)
         parts.append(f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="{RED}" stroke-dasharray="1 3"/>')
-        parts.append(_text(x + 4, TOP + 12 + 14 * (number % 3), what, colour=RED))
+        place = (x + 4, "start") if time < seconds * 0.6 else (x - 4, "end")
+        parts.append(_text(place[0], TOP + HEIGHT - 8 - 14 * (number % 4), what, colour=RED, anchor=place[1]))
     return parts
 
 
@@ -216,11 +233,11 @@ def _text(
 
 def linear(most: float) -> list[float]:
     """Round numbers from 0 to at least `most`, four to eight of them."""
-    rough = max(most, 1e-9) / 5
+    most = max(most, 1.0)
+    rough = most / 5
     unit: float = 10 ** math.floor(math.log10(rough))
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
-    if most >= 1:
-        step = max(step, 1)
+    step = max(step, 1.0)
     return [step * number for number in range(math.ceil(most / step - 1e-9) + 1)]
 
 
