@@ -6,6 +6,7 @@ a container that was started again since `up` is another one (`running` is False
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -158,10 +159,9 @@ def image_here() -> str:
     from lab.build import engine
 
     try:
-        client = engine.connect(timeout=1)
-        known = {
-            name for item in client.images.list(IMAGE) for name in (*item.tags, *item.attrs.get("RepoDigests", ()))
-        }
+        with contextlib.closing(engine.connect(timeout=1)) as client:
+            found = client.images.list(IMAGE.partition(":")[0])
+            known = {name for item in found for name in (*item.tags, *item.attrs.get("RepoDigests", ()))}
     except (ToolMissing, DockerException, OSError):
         return ""
     pinned = PINNED.replace(":4.14.0@", "@")
@@ -190,7 +190,10 @@ def _fetch(url: str) -> dict[str, Any] | None:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             found = json.load(answer)
-    except (OSError, urllib.error.URLError, ValueError):
+    except urllib.error.HTTPError as error:
+        error.close()
+        return None
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from lab import settings
+from lab import consent, settings
 from lab.aws import clients, real
-from lab.aws.real import CONSENT, Real
-from lab.errors import AwsError
+from lab.aws.real import Real
+from lab.errors import AwsError, LabError
 from tests.lab.test_settings import MINIMAL, write
 
 ACCOUNT = "123456789012"
@@ -101,19 +101,35 @@ def test_a_shell_of_the_lab_is_not_taken_for_one_of_aws(lab: settings.Settings, 
     assert caught.value.hint == "use a fresh shell"
 
 
-def test_up_creates_nothing_without_consent_that_names_the_account(lab: settings.Settings, sts: None) -> None:
-    with pytest.raises(AwsError, match=f"account {ACCOUNT} as arn:aws:iam.*nothing was created") as caught:
-        Real(lab, {}).start()
-    assert f"{CONSENT}={ACCOUNT}" in caught.value.hint
-    with pytest.raises(AwsError, match="nothing was created"):
-        Real(lab, {CONSENT: "yes"}).start()
-    assert Real(lab, {CONSENT: ACCOUNT}).start() == f"account {ACCOUNT} as arn:aws:iam::{ACCOUNT}:user/teacher"
+def test_up_creates_nothing_before_somebody_agreed_to_that_account(lab: settings.Settings, sts: None) -> None:
+    provider = Real(lab)
+    with pytest.raises(
+        AwsError, match=f"account {ACCOUNT}, as arn:aws:iam.*nobody agreed.*nothing was created"
+    ) as caught:
+        provider.start()
+    assert "--yes" in caught.value.hint
+    provider.agree()
+    assert provider.question() is None
+    assert provider.start() == f"account {ACCOUNT} as arn:aws:iam::{ACCOUNT}:user/teacher"
 
 
-def test_another_account_than_lab_yamls_is_refused_whatever_was_consented(lab: settings.Settings, sts: None) -> None:
+def test_consent_is_asked_for_like_a_clusters(lab: settings.Settings, sts: None) -> None:
+    said: list[str] = []
+    with pytest.raises(LabError, match="nobody agreed"):
+        consent.obtain(Real(lab), yes=False, terminal=False, say=said.append)
+    consent.obtain(Real(lab), yes=True, terminal=False, say=said.append)
+    assert said == [
+        f"up creates buckets, repositories and IAM users in AWS account {ACCOUNT}, as arn:aws:iam::{ACCOUNT}:user/teacher"
+    ]
+    Real(lab).delete()
+    assert Real(lab).question() is not None
+
+
+def test_another_account_than_lab_yamls_is_refused_whatever_was_agreed(lab: settings.Settings, sts: None) -> None:
+    Real(lab).agree()
     other = lab.model_copy(update={"account": "999999999999"})
     with pytest.raises(AwsError, match=f"keys are of AWS account {ACCOUNT}, lab.yaml names 999999999999") as caught:
-        Real(other, {CONSENT: ACCOUNT}).start()
+        Real(other).start()
     assert f"LAB_ACCOUNT={ACCOUNT}" in caught.value.hint
     finding = Real(other).diagnose()[0]
     assert not finding.good
