@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from lab.errors import LabError
 from lab.settings import ROOT
+
+TOOLS = ROOT / "requirements-dev.lock"
 
 
 def commands(k: str, *, everything: bool) -> dict[str, Sequence[Sequence[str]]]:
@@ -26,6 +30,7 @@ def main(*, only: str, k: str, everything: bool) -> int:
     parts = commands(k, everything=everything)
     if only and only not in parts:
         raise LabError(f"no part {only!r}", f"one of: {', '.join(parts)}")
+    install_tools()
     for name in [only] if only else parts:
         started = time.monotonic()
         for command in parts[name]:
@@ -35,3 +40,19 @@ def main(*, only: str, k: str, everything: bool) -> int:
                 return code
         print(f"✓ {name} ({time.monotonic() - started:.1f} s)", flush=True)
     return 0
+
+
+def install_tools() -> None:
+    """What only tests need, on top of the lab's own packages: installed when it is missing or stale, as `./inv` does with those."""
+    wanted = (ROOT / "requirements.lock").read_text() + TOOLS.read_text()
+    done = Path(sys.prefix) / TOOLS.name
+    if done.exists() and done.read_text() == wanted:
+        return
+    print("installing what the tests need into .venv (once)...", file=sys.stderr, flush=True)
+    uv = shutil.which("uv")
+    installer = [uv, "pip", "install", "--python", sys.executable, "--compile-bytecode"] if uv else []
+    installer = installer or [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
+    code = subprocess.run([*installer, "--quiet", "--require-hashes", "-r", str(TOOLS)], check=False).returncode
+    if code:
+        raise LabError("the packages that the tests need could not be installed, see above", "is the network there?")
+    done.write_text(wanted)
