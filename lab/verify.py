@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab import checks, fresh, users
-from lab.aws.clients import Clients, NoKeys
+from lab import checks, fresh
 from lab.checks.base import Check, Result, Subject
 from lab.checks.runner import run
 from lab.errors import LabError
@@ -66,6 +65,10 @@ def _write(path: Path, content: str) -> None:
 
 def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
     """Checks of one part or all, for the tenants named or all that were started ("", "all"), each as that tenant."""
+    if world.visiting and user in ("", "all"):
+        raise LabError(
+            "this cluster was not brought up by the lab: whose tenant are you there?", "./inv verify --user 01 ..."
+        )
     people = started(world) if user in ("", "all") else world.settings.choose(user)
     return run([subject(world, tenant) for tenant in people], choose(part))
 
@@ -82,15 +85,8 @@ def subject(world: World, tenant: Tenant) -> Subject:
         tenant=tenant,
         other=other(world, tenant),
         cluster=world.cluster_as(tenant),
-        aws=_aws(world, tenant),
+        aws=world.aws_as(tenant),
     )
-
-
-def _aws(world: World, tenant: Tenant) -> Clients:
-    """A tenant without keys fails the checks that need them, and no others."""
-    if users.read_keys(world.settings, tenant.user) is None:
-        return NoKeys(world.aws, tenant.user, world.settings.region)
-    return world.aws_as(tenant)
 
 
 def started(world: World) -> tuple[Tenant, ...]:
@@ -102,9 +98,9 @@ def started(world: World) -> tuple[Tenant, ...]:
 
 
 def other(world: World, tenant: Tenant) -> Tenant:
-    """The next tenant that was started, in a circle; any other one of lab.yaml where none was."""
+    """The next tenant that was started, in a circle; on a visit, or where none was, of all in lab.yaml."""
     people = list(world.settings.people)
-    numbers = fresh.started(world)
+    numbers = [] if world.visiting else fresh.started(world)
     started = [one for one in people if one.num in numbers and one != tenant] or [
         one for one in people if one != tenant
     ]

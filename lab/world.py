@@ -13,7 +13,7 @@ from pathlib import Path
 from lab import aws as aws_providers
 from lab import choice, clusters, settings, users
 from lab.aws.base import Provider as AwsProvider
-from lab.aws.clients import Clients
+from lab.aws.clients import Clients, NoKeys
 from lab.choice import Choice
 from lab.clusters.base import Provider as ClusterProvider
 from lab.errors import Busy, LabError
@@ -46,16 +46,26 @@ class World:
         """AWS as its administrator."""
         return Clients(self.aws, self.aws.root(), self.settings.region)
 
+    @property
+    def visiting(self) -> bool:
+        """Whether this is a cluster that the lab was not brought up on: a real course, which is looked at and not changed."""
+        kept = choice.read(self.settings.state).cluster
+        return not self.provider.capabilities.owned and kept != self.provider.name
+
     def cluster_as(self, tenant: Tenant) -> Cluster:
+        """The cluster as the tenant; on a visit, as whoever asks."""
         path = users.kubeconfig_path(self.settings, tenant)
+        if self.visiting and (visitor := self.provider.visitor()) is not None:
+            path = visitor
         if not path.exists():
             raise LabError(f"tenant {tenant.user} has not been started", f"./inv up --tenants {tenant.num}")
         return Cluster(path, image=self.provider.image)
 
     def aws_as(self, tenant: Tenant) -> Clients:
-        keys = users.read_keys(self.settings, tenant.user)
+        """AWS as the tenant. Without keys every call says so: the checks that need none still run."""
+        keys = self.aws.keys(tenant.user)
         if keys is None:
-            raise LabError(f"tenant {tenant.user} has no AWS keys", f"./inv up --tenants {tenant.num}")
+            return NoKeys(self.aws, tenant.user, self.settings.region)
         return Clients(self.aws, keys, self.settings.region)
 
     def keep_choice(self) -> None:

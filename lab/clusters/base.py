@@ -90,6 +90,10 @@ class Provider(Protocol):
         """The administrator's kubeconfig, in the lab's own folder."""
         ...
 
+    def visitor(self) -> Path | None:
+        """The kubeconfig of the person who asks, on a cluster of somebody else's; None where the lab hands out all identities itself."""
+        ...
+
     def running(self) -> bool:
         """Whether its API answers now; quick, never raises."""
         ...
@@ -117,6 +121,9 @@ class Own:
 
     def image(self, tag: str) -> str:
         return tag
+
+    def visitor(self) -> Path | None:
+        return None
 
 
 def answers(kubeconfig: Path, *, seconds: float = 2) -> bool:

@@ -143,14 +143,17 @@ class Current:
         uid = cluster.get("v1", "Namespace", "kube-system")["metadata"]["uid"]
         return Identity(self.context.name, self.context.server, uid, version)
 
-    def _cluster(self) -> Cluster:
+    def visitor(self) -> Path:
         """As the person's own kubeconfig has it; in a file of the lab's, for the Kubernetes client reads files."""
-        from lab.kube import Cluster
-
         self.settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.folder / "context"
         write_private(path, self.context.alone())
-        return Cluster(path)
+        return path
+
+    def _cluster(self) -> Cluster:
+        from lab.kube import Cluster
+
+        return Cluster(self.visitor())
 
     def _kept(self) -> Cluster:
         """The cluster that the lab was brought up on, whatever the context is now."""

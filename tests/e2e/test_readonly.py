@@ -8,18 +8,21 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from lab import checks, clusters, settings, verify
+from lab import checks, clusters, settings, users, verify
 from lab.aws.base import Keys, Provider
 from lab.aws.clients import Clients
+from lab.aws.real import Real
 from lab.aws.standin import StandIn
 from lab.checks.runner import run
+from lab.clusters.current import Current
+from lab.errors import LabError
 from lab.kube import Cluster, Refused
 from lab.world import World
 from tests.e2e.conftest import Lab
@@ -65,6 +68,41 @@ def world(lab: Lab) -> World:
     loaded = settings.load(environ=lab.environ)
     provider, why = clusters.detect(loaded)
     return World(loaded, provider, why, StandIn(loaded), "as the lab")
+
+
+@pytest.fixture
+def visit(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The same cluster and account as a student of a real course has them: a kubeconfig and keys in the shell, and no lab here."""
+    tenant = world.settings.one("01")
+    keys = world.aws_as(tenant).keys
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys.secret)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    loaded = settings.load(
+        environ={"LAB_STATE": str(tmp_path / "nothing"), "LAB_CLUSTER": "current", "LAB_AWS": "real"}
+    )
+    there = Current(loaded, source=(users.kubeconfig_path(world.settings, tenant),))
+    return World(loaded, there, "asked for", RealElsewhere(loaded, at=world.aws.endpoint()), "asked for")
+
+
+@dataclass(frozen=True)
+class RealElsewhere(Real):
+    """AWS itself, but for where it is."""
+
+    at: str = ""
+
+    def endpoint(self, service: str = "s3") -> str:
+        return self.at
+
+
+def test_a_visitor_of_a_real_course_sees_the_same_and_changes_nothing(world: World, visit: World) -> None:
+    before = versions(world)
+    results = verify.verify(visit, user="01")
+    assert [result.state for result in results] == ["pass"] * 23, [r for r in results if r.state != "pass"]
+    assert versions(world) == before
+    with pytest.raises(LabError, match="whose tenant are you there"):
+        verify.verify(visit)
 
 
 def is_a_read(method: str, path: str, query: Mapping[str, str], body: Any, other: str) -> bool:
