@@ -223,13 +223,13 @@ def test_a_pod_of_ones_own_does_not_reach_around(students: Pair, what: str) -> N
 
 def test_nobody_else_can_be_impersonated_or_bound(students: Pair) -> None:
     cluster, other = students.cluster, students.other
-    pods = f"{cluster.api.configuration.host}/api/v1/namespaces/{other.namespace}/pods"
+    pods = f"{cluster.connection.server}/api/v1/namespaces/{other.namespace}/pods"
     for headers in (
         {"Impersonate-User": other.email},
         {"Impersonate-User": students.me.email, "Impersonate-Group": "system:masters"},
         {"Impersonate-User": f"system:serviceaccount:{other.namespace}:default-editor"},
     ):
-        assert cluster.api.rest_client.pool_manager.request("GET", pods, headers=headers).status == 403
+        assert cluster.connection.pool.request("GET", pods, headers=headers).status == 403
     rbac = "rbac.authorization.k8s.io"
     binding = {
         "apiVersion": f"{rbac}/v1",
