@@ -7,7 +7,7 @@ from invoke.collection import Collection
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lab.commands import checks, develop, lifecycle, models, people, traffic, ui
+from lab.commands import checks, develop, images, lifecycle, models, offline, people, traffic, ui
 
 ns = Collection(
     lifecycle.up,
@@ -17,6 +17,10 @@ ns = Collection(
     lifecycle.doctor,
     lifecycle.env,
     lifecycle.kubectl,
+    offline.bundle,
+    offline.tools,
+    images.build,
+    images.push,
     ui.ui,
     models.train,
     models.sweep,

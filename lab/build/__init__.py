@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lab.build.images import ALL, Built, build
+from lab.build.images import ALL, Built, build, choose
 
-__all__ = ["ALL", "Built", "build"]
+__all__ = ["ALL", "Built", "build", "choose"]

@@ -31,6 +31,18 @@ WIDTH = 2
 """Builds at a time: they unpack and compile, so more would only share the processors."""
 
 
+def choose(names: str) -> tuple[Image, ...]:
+    """The images named in `names` ("serving,mlflow"), by folder or tag; all of them for an empty text."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    known = {key: image for image in ALL for key in (image.dockerfile.parent.name, image.tag)}
+    if unknown := [name for name in wanted if name not in known]:
+        raise LabError(
+            f"there is no image {', '.join(unknown)}",
+            f"known: {', '.join(image.dockerfile.parent.name for image in ALL)}",
+        )
+    return tuple(dict.fromkeys(known[name] for name in wanted)) or ALL
+
+
 @dataclass(frozen=True)
 class Built:
     """An image on the engine. `size` is in bytes, unpacked."""

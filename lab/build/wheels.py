@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.markers import Marker
 
 from lab.errors import LabError, ToolMissing
 
@@ -38,7 +41,7 @@ class Target:
         minor = int(self.glibc.partition(".")[2])
         platforms = [f"manylinux_2_{version}_{self.machine}" for version in range(minor, 4, -1)]
         platforms += [f"{alias}_{self.machine}" for alias in ("manylinux2014", "manylinux2010", "manylinux1", "linux")]
-        tag = f"cp{self.python.replace('.', '')}"
+        tag = "cp" + "".join(self.python.split(".")[:2])
         choice = [
             "--python-version",
             self.python,
@@ -54,7 +57,7 @@ class Target:
         return [*choice, *(word for name in platforms for word in ("--platform", name))]
 
 
-PROBE = "import sys, platform; print('%d.%d' % sys.version_info[:2], platform.machine(), platform.libc_ver()[1])"
+PROBE = "import sys, platform; print('%d.%d.%d' % sys.version_info[:3], platform.machine(), platform.libc_ver()[1])"
 
 
 def parse_target(output: str, base: str) -> Target:
@@ -91,12 +94,27 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
+def applicable(lock: str, target: Target) -> str:
+    """The lock's packages that the target needs, without their markers: pip would judge those by the Python that runs it, not by the target's."""
+    minor = ".".join(target.python.split(".")[:2])
+    facts = {"python_version": minor, "python_full_version": target.python, "platform_machine": target.machine}
+    facts |= {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"}
+    lines = []
+    for entry in re.findall(r"^[A-Za-z0-9].*(?:\n[ \t]+--hash.*)*", lock, re.MULTILINE):
+        head, _, hashes = entry.partition("\n")
+        requirement, _, marker = head.rstrip(" \\").partition(" ; ")
+        if not marker or Marker(marker).evaluate(facts):
+            lines.append(f"{requirement} \\\n{hashes}")
+    return "\n".join(lines) + "\n"
+
+
 def _download(lock: Path, target: Target, into: Path, known: Path) -> None:
     """`known` holds other images' wheels of the same target: what is there needs no network."""
     links = [word for folder in sorted(known.glob("[!.]*")) for word in ("--find-links", str(folder))]
     strict = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
-    command = [*_pip(), "download", *strict, *target.options(), *links, "--dest", str(into), "-r", str(lock)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [*_pip(), "download", *strict, *target.options(), *links, "--dest", str(into), "-r", "/dev/stdin"]
+    wanted = applicable(lock.read_text(), target)
+    done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
     if done.returncode:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-4:])
         raise LabError(
