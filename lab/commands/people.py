@@ -19,7 +19,7 @@ def tenants_list(ctx: Context) -> None:
     help={"users": "user numbers: 16, 16,17 or 16..40", "role": "student or instructor"},
 )
 def tenants_add(ctx: Context, users: str, role: str = "student") -> None:
-    """Add people: ./inv tenants.add 16..40"""
+    """Add people: ./inv tenants add 16..40"""
     from lab import people, world
 
     numbers = people.add(world.load().settings, users, role)
@@ -32,7 +32,7 @@ def tenants_add(ctx: Context, users: str, role: str = "student") -> None:
     help={"users": "user numbers: 16, 16,17 or 16..40", "bucket": "the buckets too", "yes": "do not ask"},
 )
 def tenants_remove(ctx: Context, users: str, bucket: bool = False, yes: bool = False) -> None:
-    """Remove people, after showing what that deletes: ./inv tenants.remove 16"""
+    """Remove people, after showing what that deletes: ./inv tenants remove 16"""
     from lab import people, show, world
     from lab.errors import LabError
 
@@ -40,5 +40,5 @@ def tenants_remove(ctx: Context, users: str, bucket: bool = False, yes: bool = F
     chosen = loaded.settings.choose(users)
     show.removal(people.describe(chosen, bucket=bucket))
     if not yes and input("remove? type yes: ") != "yes":
-        raise LabError("nothing was removed", f"./inv tenants.remove {users} --yes removes without asking")
+        raise LabError("nothing was removed", f"./inv tenants remove {users} --yes removes without asking")
     people.remove(loaded, chosen, bucket=bucket, say=print)
