@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _END = b"\r\n\r\n"
@@ -29,8 +30,7 @@ class Connection(asyncio.Protocol):
         self.sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are not derived from it
         self._ask()
 
     def _ask(self) -> None:
