@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from lab.bundle import shelf
 from lab.errors import LabError, ToolMissing
 from lab.settings import ROOT
 
@@ -72,9 +73,10 @@ def folder(state: Path) -> Path:
 
 
 def find(state: Path, name: str) -> str | None:
-    """The lab's own program before the machine's: its version is the one that was tested."""
-    own = folder(state) / name
-    return str(own) if os.access(own, os.X_OK) else shutil.which(name)
+    """The lab's own program before the machine's, fetched or from a bundle: its version is the one that was tested."""
+    own = (folder(state) / name, shelf.find(state, f"tools/{name}"))
+    found = next((str(path) for path in own if path is not None and os.access(path, os.X_OK)), None)
+    return found or shutil.which(name)
 
 
 def need(state: Path, name: str, tool: Tool) -> str:

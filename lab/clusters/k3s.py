@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import ports, tools
+from lab.bundle import shelf
 from lab.clusters import leftovers, network, render, supply
 from lab.clusters.base import Capabilities, Finding, Image, Own, answers
 from lab.clusters.current import Current
@@ -22,6 +23,7 @@ from lab.settings import Settings
 SERVICE = Path("/etc/rancher/k3s/k3s.yaml")
 """The kubeconfig of an installed service; where it is, a second server would fight it for the node's addresses."""
 SERVICE_IMAGES = Path("/var/lib/rancher/k3s/agent/images")
+AIRGAP = "k3s-airgap-images-*.tar*"
 DUMMY_ROUTE = (
     "k3s needs a default route, a dummy one will do: sudo ip link add dummy0 type dummy && sudo ip link set dummy0 up && "
     "sudo ip addr add 203.0.113.254/31 dev dummy0 && sudo ip route add default via 203.0.113.255 dev dummy0 metric 1000"
@@ -98,7 +100,8 @@ class K3s(Own):
         given = render.values(self.settings, folder=self.folder, address="127.0.0.1")
         names = {"config.yaml": "k3s-config.yaml", "registries.yaml": "k3s-registries.yaml"}
         render.write(self.folder, {**names, "token-webhook.yaml": "token-webhook.yaml"}, given)
-        for archive in tools.folder(self.settings.state).glob("k3s-airgap-images-*.tar*"):
+        fetched = sorted(tools.folder(self.settings.state).glob(AIRGAP))
+        for archive in fetched or shelf.glob(self.settings.state, f"tools/{AIRGAP}"):
             self._offer(archive)
 
     def load_images(self, images: Sequence[Image]) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import shell
+from lab.bundle import shelf as bundled
 from lab.clusters.base import Image
 from lab.errors import LabError, ToolMissing
 from lab.files import write_private
@@ -62,9 +63,8 @@ def ready(settings: Settings, images: Sequence[Image]) -> list[Ready]:
 
 
 def shelf(settings: Settings, tag: str) -> Path | None:
-    """The archive of an image in the unpacked bundle, if there is one."""
-    path = settings.state / "bundle" / "images" / file_name(tag)
-    return path if path.exists() else None
+    """The archive of an image in a bundle that is here, if one has it."""
+    return bundled.find(settings.state, f"images/{file_name(tag)}")
 
 
 def file_name(tag: str) -> str:

@@ -29,9 +29,12 @@ def up(
 ) -> None:
     """Bring the lab up: cluster, AWS, tenants, MLflow, serving."""
     from lab import consent, show, world
+    from lab.bundle import use
     from lab.up import up as bring_up
 
     loaded = world.load(cluster=cluster, aws=aws, nodes=nodes)
+    if bundle:
+        use.provide(loaded.settings, bundle, loaded.provider.name, say=print)
     people = loaded.settings.choose(tenants)
     show.choice(loaded)
     for provider in (loaded.provider, loaded.aws):

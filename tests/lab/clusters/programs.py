@@ -1,29 +1,26 @@
-"""Programs that are not here (docker, kind, k3s): executables that write down how they were called and answer as they are told."""
+"""Programs that are not here (docker, kind, k3s): shell scripts that write down how they were called and answer as they are told."""
 
 from __future__ import annotations
 
-import json
-import sys
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-SCRIPT = """#!{python}
-import json, re, sys
-from pathlib import Path
-folder = Path({folder!r})
-name = {name!r}
-words = sys.argv[1:]
-line = " ".join([name, *words])
-with (folder / "calls.jsonl").open("a") as log:
-    log.write(json.dumps([name, *words]) + "\\n")
-for rule in json.loads((folder / "rules.json").read_text()):
-    if re.search(rule["pattern"], line):
-        for path, text in rule["writes"].items():
-            found = re.sub(r"\\{{after (.+?)\\}}", lambda m: words[words.index(m.group(1)) + 1], path)
-            Path(found).write_text(text)
-        sys.stdout.write(rule["stdout"])
-        sys.stderr.write(rule["stderr"])
-        sys.exit(rule["code"])
+TOOLS = {name: shutil.which(name) for name in ("ls", "grep", "cat")}
+SCRIPT = """#!/bin/sh
+line="{name} $*"
+printf '%s\\n' "$line" >> {folder}/calls
+for rule in $({ls} -r {folder}/rules); do
+    rule={folder}/rules/$rule
+    printf '%s\\n' "$line" | {grep} -Eq -f "$rule/pattern" || continue
+    while [ -s "$rule/after" ] && [ $# -gt 0 ]; do
+        [ "$1" = "$({cat} "$rule/after")" ] && {cat} "$rule/text" > "$2"
+        shift
+    done
+    {cat} "$rule/stdout"
+    {cat} "$rule/stderr" >&2
+    exit "$({cat} "$rule/code")"
+done
 """
 
 
@@ -38,27 +35,34 @@ class Programs:
         return self.folder / "bin"
 
     def install(self, *names: str) -> None:
-        self.bin.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / "rules.json").exists():
-            (self.folder / "rules.json").write_text("[]")
+        for folder in (self.bin, self.folder / "rules"):
+            folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             path = self.bin / name
-            path.write_text(SCRIPT.format(python=sys.executable, folder=str(self.folder), name=name))
+            path.write_text(SCRIPT.format(name=name, folder=self.folder, **TOOLS))
             path.chmod(0o755)
 
     def answer(
-        self, pattern: str, *, stdout: str = "", stderr: str = "", code: int = 0, writes: dict[str, str] | None = None
+        self, pattern: str, *, stdout: str = "", stderr: str = "", code: int = 0, after: str = "", text: str = ""
     ) -> None:
-        """`writes` are files that the program makes; "{after --flag}" in a name is what follows that flag."""
-        rule = {"pattern": pattern, "stdout": stdout, "stderr": stderr, "code": code, "writes": writes or {}}
-        path = self.folder / "rules.json"
-        path.write_text(json.dumps([rule, *json.loads(path.read_text())]))
+        """With `after`, the program writes `text` to the file that follows that option."""
+        rule = self.folder / "rules" / f"{len(list((self.folder / 'rules').iterdir())):03d}"
+        rule.mkdir()
+        parts = {
+            "pattern": pattern,
+            "stdout": stdout,
+            "stderr": stderr,
+            "code": str(code),
+            "after": after,
+            "text": text,
+        }
+        for name, value in parts.items():
+            (rule / name).write_text(value)
 
     def calls(self, start: str = "") -> list[str]:
         """Every call so far that starts so, as one line each."""
-        log = self.folder / "calls.jsonl"
-        lines = [" ".join(json.loads(line)) for line in log.read_text().splitlines()] if log.exists() else []
-        return [line for line in lines if line.startswith(start)]
+        log = self.folder / "calls"
+        return [line for line in log.read_text().splitlines() if line.startswith(start)] if log.exists() else []
 
     def forget(self) -> None:
-        (self.folder / "calls.jsonl").unlink(missing_ok=True)
+        (self.folder / "calls").unlink(missing_ok=True)

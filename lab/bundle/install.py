@@ -1,0 +1,80 @@
+"""The environment from a bundle's wheels: what `inv` does with a network, without one. The standard library alone, for there is nothing else yet.
+
+Wheels are for one Python, so that Python is looked for; pip is one of the wheels, so neither it nor ensurepip need be installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.bundle import archive, manifest
+from lab.bundle.manifest import Manifest
+from lab.errors import LabError
+
+_PROBE = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.machine())"
+
+
+def install(bundle: Path, root: Path, environ: Mapping[str, str]) -> None:
+    """`root`/.venv from a bundle's file, or from a folder that tar made of one. Raises LabError; the environment counts as made only at the end."""
+    state = Path(environ.get("LAB_STATE") or root / ".lab").expanduser()
+    folder = bundle if bundle.is_dir() else state / "bundle"
+    described = archive.verify(bundle) if bundle.is_dir() else archive.unpack(bundle, folder)
+    lock = root / "requirements.lock"
+    manifest.require_lock(described, sum_of(lock), source=bundle.name)
+    python = find_python(described, environ, source=bundle.name)
+    make(python, folder / "wheels", lock, root / ".venv")
+
+
+def sum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_python(described: Manifest, environ: Mapping[str, str], *, source: str) -> str:
+    """An interpreter of the bundle's version; raises LabError with those that are here where none is."""
+    wanted = (described.python, described.machine)
+    named = [environ["LAB_PYTHON"]] if environ.get("LAB_PYTHON") else []
+    seen = []
+    for name in [*named, f"python{described.python}", sys.executable, "python3"]:
+        found = shutil.which(name, path=environ.get("PATH"))
+        answer = _ask(found) if found else ()
+        if found and answer == wanted:
+            return found
+        if found:
+            seen.append(f"{found} ({' '.join(answer) or 'does not start'})")
+    raise LabError(
+        f"{source} is for Python {described.python}; here are {', '.join(dict.fromkeys(seen)) or 'none'}",
+        f"install Python {described.python} (LAB_PYTHON=/path/to/it), or make a bundle where Python is this one",
+    )
+
+
+def _ask(python: str) -> tuple[str, ...]:
+    done = subprocess.run([python, "-c", _PROBE], capture_output=True, text=True, check=False)
+    return tuple(done.stdout.split()) if done.returncode == 0 else ()
+
+
+def make(python: str, wheels: Path, lock: Path, venv: Path) -> None:
+    """Every package of the lock, checked against its hash once more, and nothing from anywhere else."""
+    pip = next(iter(sorted(wheels.glob("pip-*.whl"))), None)
+    if pip is None:
+        raise LabError(f"there is no pip in {wheels}", "the bundle is not whole: make a new one")
+    kept = venv / "requirements.lock"
+    kept.unlink(missing_ok=True)
+    _run([python, "-m", "venv", "--without-pip", "--clear", str(venv)], f"{python} could not make {venv}")
+    options = ["--no-index", "--find-links", str(wheels), "--require-hashes", "--no-deps", "--no-cache-dir", "--quiet"]
+    command = [str(venv / "bin" / "python"), str(pip / "pip"), "install", *options, "-r", str(lock)]
+    _run([*command, "--disable-pip-version-check"], "the packages of the bundle could not be installed")
+    shutil.copyfile(lock, kept)
+
+
+def _run(command: Sequence[str], failure: str) -> None:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "PYTHON"))}
+    done = subprocess.run(list(command), capture_output=True, text=True, check=False, env=environ)
+    if done.returncode:
+        raise LabError(f"{failure}:\n{(done.stderr or done.stdout).strip()}")

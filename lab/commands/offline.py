@@ -1,0 +1,38 @@
+"""The lab without a network: bundles, and the programs that real clusters need."""
+
+from invoke.context import Context
+
+from lab.commands.command import command
+
+
+@command(help={"cluster": "for which kind of cluster: sim, kind, k3s", "output": "the file to write"})
+def bundle(ctx: Context, cluster: str = "sim", output: str = "lab.tar.zst") -> None:
+    """Everything a machine without a network needs, in one file; ./inv up --bundle FILE installs from it."""
+    from pathlib import Path
+
+    from lab import world
+    from lab.bundle.collect import collect
+
+    loaded = world.load(cluster=cluster)
+    path = Path(output).expanduser().absolute()
+    made = collect(loaded.settings, loaded.provider, path, say=print)
+    print(f"{path}: {path.stat().st_size / 1e6:.0f} MB, for Python {made.python} on {made.machine}")
+    print(f"there: ./inv up --bundle {path.name}, or, without a clone: tar -xf {path.name} && cd mlops-lab && ./inv up")
+
+
+@command(positional=["names"], help={"names": "kind, kubectl, k3s (those of --cluster)", "cluster": "kind or k3s"})
+def tools(ctx: Context, names: str = "", cluster: str = "") -> None:
+    """Fetch programs into .lab/bin, pinned and checked: ./inv tools kind,kubectl"""
+    from lab import tools as catalogue
+    from lab import world
+    from lab.clusters import supply
+    from lab.errors import LabError
+
+    loaded = world.load(cluster=cluster)
+    known = catalogue.known(supply.architecture())
+    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(loaded.provider.capabilities.tools)
+    if not wanted or set(wanted) - set(known):
+        what = f"there is no tool {', '.join(sorted(set(wanted) - set(known)))}" if wanted else "which tools?"
+        raise LabError(what, f"./inv tools {','.join(known)} (any of them)")
+    for name in wanted:
+        catalogue.fetch(loaded.settings.state, known[name], say=print)
