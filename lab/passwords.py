@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lab import tenants
 from lab.kube import Cluster
@@ -26,3 +26,11 @@ def databases(cluster: Cluster, names: Iterable[str]) -> dict[str, str]:
     if wanted != known:
         cluster.apply(tenants.secret("mlflow-databases", NAMESPACE, wanted))
     return wanted
+
+
+def forget(cluster: Cluster, names: Collection[str]) -> dict[str, str]:
+    """The passwords that are left when these databases are gone."""
+    left = {name: password for name, password in databases(cluster, ()).items() if name not in names}
+    cluster.delete("v1", "Secret", "mlflow-databases", NAMESPACE)
+    cluster.apply(tenants.secret("mlflow-databases", NAMESPACE, left))
+    return left

@@ -1,7 +1,7 @@
 """`invoke tenants`: who is in the class, and adding or removing people without touching lab.yaml.
 
 People added live in `.lab/tenants.yaml`, in the form of lab.yaml's `tenants`, and are read after it. Removing takes away what identifies a tenant and
-what runs; the bucket stays unless asked for, because it holds somebody's work.
+what runs; the bucket and MLflow's database stay unless asked for, because they hold somebody's work.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import yaml
 
-from lab import fresh, ports, users
+from lab import databases, fresh, ports, tenants, users
 from lab.aws import resources
 from lab.errors import LabError
 from lab.settings import Settings, Tenant, TenantGroup, added_path, read_added, user_numbers
@@ -41,7 +41,9 @@ def remove(world: World, people: Sequence[Tenant], *, bucket: bool, say: Callabl
             world.cluster.delete("rbac.authorization.k8s.io/v1", kind, f"mlops-tenant-{tenant.user}")
         resources.remove_tenant(world.root, tenant, bucket=bucket)
         ports.remove_tree(users.folder(world.settings, tenant))
-        say(f"✓ {tenant.user} removed" + ("" if bucket else f"; s3://{tenant.bucket} is kept"))
+        say(f"✓ {tenant.user} removed")
+    if bucket:
+        databases.drop(world.cluster, [tenants.database(tenant) for tenant in people])
     gone = {tenant.num for tenant in people}
     fresh.forget(world, gone)
     kept = [
@@ -60,9 +62,13 @@ def describe(people: Sequence[Tenant], *, bucket: bool) -> list[str]:
         )
         lines.append(
             f"        {len(tenant.repositories)} ECR repositories with their images"
-            + (f", s3://{tenant.bucket}" if bucket else "")
+            + (f", {_work(tenant)}" if bucket else f"; kept: {_work(tenant)}")
         )
     return lines
+
+
+def _work(tenant: Tenant) -> str:
+    return f"s3://{tenant.bucket} and database {tenants.database(tenant)}"
 
 
 def _write(settings: Settings, groups: Sequence[TenantGroup]) -> None:

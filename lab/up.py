@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from lab import fresh, manifests, passwords, ready, tenants, users
-from lab.apply import apply, each, rerun, until_ready
+from lab import databases, fresh, manifests, passwords, tenants, users
+from lab.apply import apply, each, until_ready
 from lab.aws import resources
 from lab.aws.base import Keys
 from lab.clusters.base import IMAGES
@@ -24,7 +24,6 @@ from lab.progress import Progress, Step, Steps
 from lab.settings import Tenant
 from lab.world import World
 
-MADE = "mlops-lab/databases"
 NEEDED_DISK = 1_500_000_000  # bytes: images, databases and artifacts of a class
 
 
@@ -105,17 +104,9 @@ class Up:
         self._apply_and_wait(objects)
 
     def databases(self) -> str:
-        """The Job runs where a database is wanted that the last one did not make. It waits for PostgreSQL itself."""
         names = {"mlflow_shared", *(tenants.database(tenant) for tenant in self.people)}
-        wanted = passwords.databases(self.world.cluster, names)
-        last = self.world.cluster.find("batch/v1", "Job", "mlflow-databases", "mlflow-system")
-        if last is not None and ready.missing({"kind": "Job"} | last) is None and set(_made(last)) == set(wanted):
-            return "all there"
-        job = next(item for item in manifests.read(K8S / "postgres.yaml") if item["kind"] == "Job")
-        job["metadata"]["annotations"] = {MADE: " ".join(sorted(wanted))}
-        rerun(self.world.cluster, job)
-        until_ready(self.world.cluster, [job], cancelled=self.steps.cancelled)
-        return counted(len(wanted), "database")
+        made = databases.provide(self.world.cluster, names, cancelled=self.steps.cancelled)
+        return counted(made, "database") if made else "all there"
 
     def accounts(self) -> None:
         there = resources.inventory(self.world.root)
@@ -194,11 +185,6 @@ class Up:
 
 def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _made(job: Object) -> list[str]:
-    """The databases that a finished Job has made."""
-    return str(job["metadata"].get("annotations", {}).get(MADE, "")).split()
 
 
 def _waited(objects: Sequence[Object]) -> list[Object]:

@@ -29,7 +29,11 @@ def tenants_add(ctx: Context, users: str, role: str = "student") -> None:
 @command(
     name="remove",
     positional=["users"],
-    help={"users": "user numbers: 16, 16,17 or 16..40", "bucket": "the buckets too", "yes": "do not ask"},
+    help={
+        "users": "user numbers: 16, 16,17 or 16..40",
+        "bucket": "the buckets and MLflow's databases too",
+        "yes": "do not ask",
+    },
 )
 def tenants_remove(ctx: Context, users: str, bucket: bool = False, yes: bool = False) -> None:
     """Remove people, after showing what that deletes: ./inv tenants remove 16"""

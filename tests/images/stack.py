@@ -158,10 +158,10 @@ def tracking(folder: Path, port: int, env: Mapping[str, str]) -> Iterator[subpro
         yield child
 
 
-def databases(port: int, names: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def databases(port: int, names: Mapping[str, str], *, gone: str = "") -> subprocess.CompletedProcess[str]:
     """Run the Job to its end."""
     env = {"PGHOST": "127.0.0.1", "PGPORT": str(port), "POSTGRES_PASSWORD": PASSWORD, "PGSSLMODE": "disable"}
-    env |= {f"DATABASE_{name}": password for name, password in names.items()}
+    env |= {f"DATABASE_{name}": password for name, password in names.items()} | {"DATABASES_GONE": gone}
     argv = [sys.executable, "-W", "ignore", "-m", "tracking.databases"]
     return subprocess.run(
         argv, env={**os.environ, **env}, cwd=ROOT / "images/mlflow", capture_output=True, text=True, check=False

@@ -67,3 +67,13 @@ def test_a_wrong_secret_is_named_and_nothing_is_done(port: int, names: dict[str,
     done = databases(port, names)
     assert done.returncode == 1
     assert words in done.stderr
+
+
+def test_a_database_that_is_to_go_goes_with_its_user(port: int) -> None:
+    assert databases(port, {"mlflow_user04": "fourth"}).returncode == 0
+    done = databases(port, {ONE: "first"}, gone="mlflow_user04 mlflow_user05")
+    assert done.returncode == 0, done.stderr
+    with connect(port) as admin:
+        assert admin.run("SELECT datname FROM pg_database WHERE datname LIKE 'mlflow_user04'") == []
+        assert admin.run("SELECT rolname FROM pg_roles WHERE rolname = 'mlflow_user04'") == []
+    assert "cannot be a database's name" in databases(port, {}, gone="postgres").stderr

@@ -12,6 +12,7 @@ What they come to for the MLflow this image is made for lies in schema.sql (a te
 
 Environment: PGHOST, PGPORT, POSTGRES_USER, POSTGRES_PASSWORD of the superuser, and one variable per database,
 `DATABASE_<name>` = its password (the Secret `mlflow-databases` with that prefix). The user is named like the database.
+DATABASES_GONE names databases to remove, with their users.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -88,11 +89,15 @@ def wanted(env: Mapping[str, str]) -> dict[str, str]:
     """Database -> password. Raise Refused for a name that is not a plain lower-case identifier."""
     found = {key.removeprefix(PREFIX): value for key, value in sorted(env.items()) if key.startswith(PREFIX)}
     for name, password in found.items():
-        if not NAME.fullmatch(name) or name in (TEMPLATE, "postgres"):
-            raise Refused(f"{name!r} cannot be a database's name: use lower-case letters, digits and underscores")
+        _require_name(name)
         if not password:
             raise Refused(f"database {name!r} has an empty password in the Secret 'mlflow-databases'")
     return found
+
+
+def _require_name(name: str) -> None:
+    if not NAME.fullmatch(name) or name in (TEMPLATE, "postgres"):
+        raise Refused(f"{name!r} cannot be a database's name: use lower-case letters, digits and underscores")
 
 
 def wait(server: Server, *, seconds: float = 60, clock: Callable[[], float] = time.monotonic) -> None:
@@ -209,7 +214,21 @@ def set_password(admin: Connection, name: str, password: str) -> None:
     admin.run(f"{verb} ROLE {identifier(name)} LOGIN CONNECTION LIMIT {limit} PASSWORD {literal(password)}")
 
 
-def prepare(server: Server, databases: Mapping[str, str]) -> None:
+def gone(env: Mapping[str, str]) -> list[str]:
+    """Databases to remove. Raise Refused for a name that is not a tenant's."""
+    names = env.get("DATABASES_GONE", "").split()
+    for name in names:
+        _require_name(name)
+    return names
+
+
+def remove_database(admin: Connection, name: str) -> None:
+    """A database with everything in it, and its user; nothing where there is none."""
+    admin.run(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+    admin.run(f"DROP ROLE IF EXISTS {identifier(name)}")
+
+
+def prepare(server: Server, databases: Mapping[str, str], unwanted: Sequence[str] = ()) -> None:
     """Bring PostgreSQL to the state the Secret asks for."""
     with server.connect("postgres") as admin:
         admin.run(f"SELECT pg_advisory_lock({LOCK})")
@@ -219,17 +238,19 @@ def prepare(server: Server, databases: Mapping[str, str]) -> None:
         there = comments(admin)
         for name, password in databases.items():
             make_database(admin, server, name=name, password=password, state=there.get(name))
+        for name in unwanted:
+            remove_database(admin, name)
 
 
 def main(env: Mapping[str, str]) -> int:
     """The Job; its exit code."""
     started = time.monotonic()
     try:
-        server, databases = Server.read(env), wanted(env)
+        server, databases, unwanted = Server.read(env), wanted(env), gone(env)
         if not server.tls:
             plain.install()
         wait(server)
-        prepare(server, databases)
+        prepare(server, databases, unwanted)
     except (Refused, DatabaseError) as error:
         print(f"databases: {error}", file=sys.stderr)
         return 1
