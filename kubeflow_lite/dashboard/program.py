@@ -1,59 +1,59 @@
-"""The central dashboard as a program: reads the cluster with its service account, at most once a second, and shows it."""
+"""The central dashboard as a program: watches the cluster with its service account and serves the pages.
+
+TRAINING_NAMESPACE, SERVING_NAMESPACE and MLFLOW_TRACKING_URI name the shared parts of the lab.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-from kubeflow_lite.dashboard.view import Cluster, view
-from kubeflow_lite.errors import KubeflowError, NotFound
+from kubeflow_lite.dashboard.app import Dashboard, settle
+from kubeflow_lite.dashboard.mirror import Mirror, Source
+from kubeflow_lite.dashboard.notebook import Door, Passes
+from kubeflow_lite.dashboard.panels import Panels
+from kubeflow_lite.dashboard.reports import KIND
+from kubeflow_lite.dashboard.sampler import Sampler
 from kubeflow_lite.kube.client import Client
 from kubeflow_lite.kube.config import Access
-from kubeflow_lite.objects import Object
 from kubeflow_lite.web import pages, serve
-from kubeflow_lite.web.recent import Recent
+from kubeflow_lite.web.reviews import Reviews
 
-log = logging.getLogger(__name__)
-
-_READ = {
-    "profiles": "kubeflow.org/v1/profiles",
-    "nodes": "v1/nodes",
-    "pods": "v1/pods",
-    "quotas": "v1/resourcequotas",
-    "deployments": "apps/v1/deployments",
-    "notebooks": "kubeflow.org/v1/notebooks",
-    "events": "v1/events",
-}
-SECONDS = 1.0
+SYSTEM = "kubeflow"
+ACCOUNT = "centraldashboard"
 
 
-async def read(client: Client) -> Cluster:
-    """Everything the page is made of, read side by side. A kind that the cluster does not serve (yet) has no objects."""
-    lists = await asyncio.gather(*(_list(client, resource) for resource in _READ.values()))
-    return Cluster(**dict(zip(_READ, lists, strict=True)))
-
-
-async def _list(client: Client, resource: str) -> list[Object]:
-    try:
-        return (await client.list(resource)).items
-    except NotFound:
-        return []
+def sources(serving: str) -> dict[str, Source]:
+    return {
+        "profiles": Source("kubeflow.org/v1/profiles"),
+        "notebooks": Source("kubeflow.org/v1/notebooks"),
+        "nodes": Source("v1/nodes"),
+        "pods": Source("v1/pods"),
+        "quotas": Source("v1/resourcequotas"),
+        "events": Source("v1/events"),
+        "deployments": Source("apps/v1/deployments"),
+        "jobs": Source("batch/v1/jobs", labels="app=iris-training"),
+        "scalers": Source("autoscaling/v2/horizontalpodautoscalers", serving),
+        "told": Source("v1/configmaps", SYSTEM, labels=KIND),
+        "leases": Source("coordination.k8s.io/v1/leases", SYSTEM),
+    }
 
 
 async def run(access: Access, environment: Mapping[str, str], *, address: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
-    async with Client(access) as client:
-        cluster = Recent(lambda: read(client), SECONDS)
-
-        async def variables() -> dict[str, object]:
-            try:
-                now = view(await cluster.get(), at=datetime.now(UTC))
-            except KubeflowError as error:
-                log.warning("cannot read the cluster: %s", error)
-                raise pages.Unavailable("the cluster does not answer; the page will be back when it does") from error
-            return {"title": "MLOps lab", "subtitle": "central dashboard", "view": now}
-
-        hosts = pages.hosts(environment)
-        await serve.until_stopped(pages.application("dashboard.html", variables, hosts=hosts), address, port)
+    shared = environment.get("TRAINING_NAMESPACE", "mlops-training")
+    serving = environment.get("SERVING_NAMESPACE", "mlops-serving")
+    tracking = environment.get("MLFLOW_TRACKING_URI", "").rstrip("/")
+    mirror = Mirror(sources(serving))
+    async with Client(access) as client, Door(Passes(client, namespace=SYSTEM, account=ACCOUNT)) as door:
+        sampler = Sampler(client, mirror, serving=serving, tracking=tracking)
+        panels = Panels(mirror, sampler, shared=shared, serving=serving, system=SYSTEM)
+        dashboard = Dashboard(client, mirror, sampler, panels, Reviews(client), door, SYSTEM)
+        work = [asyncio.create_task(mirror.run(client)), asyncio.create_task(sampler.run())]
+        try:
+            await settle(mirror)
+            await serve.until_stopped(dashboard.application(pages.hosts(environment)), address, port)
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)

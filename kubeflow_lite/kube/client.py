@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -85,6 +85,16 @@ class Client:
     async def create(self, resource: str, body: Object) -> Object:
         return await self._call("POST", path(resource, str(metadata(body).get("namespace") or "")), json_body=body)
 
+    async def token(self, account: str, namespace: str, *, audiences: Sequence[str], seconds: int) -> str:
+        """A new token of a service account, for these audiences only."""
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [*audiences], "expirationSeconds": seconds},
+        }
+        made = await self._call("POST", path("v1/serviceaccounts", namespace, account, "token"), json_body=body)
+        return str(made["status"]["token"])
+
     async def patch(
         self,
         resource: str,
@@ -120,7 +130,7 @@ class Client:
             return await response.text()
 
     async def watch(
-        self, resource: str, *, resource_version: str, labels: str = "", fields: str = ""
+        self, resource: str, namespace: str = "", *, resource_version: str, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Object]:
         """Raw watch events after `resource_version`, until the server ends the stream. An ERROR event is raised."""
         query = {
@@ -132,7 +142,7 @@ class Client:
             "fieldSelector": fields,
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_read=WATCH_SECONDS + 30)
-        async with self._request("GET", path(resource), query=query, timeout=timeout) as response:
+        async with self._request("GET", path(resource, namespace), query=query, timeout=timeout) as response:
             while line := await response.content.readuntil(b"\n") if not response.content.at_eof() else b"":
                 event: Object = json.loads(line)
                 if event["type"] == "ERROR":

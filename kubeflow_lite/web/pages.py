@@ -16,11 +16,15 @@ from kubeflow_lite import health
 _HERE = Path(__file__).parent
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+AS_IT_IS = web.ResponseKey("as it is", bool)
+"""Set on an answer whose headers are not ours to add."""
 
 
 class Unavailable(Exception):
@@ -58,10 +62,17 @@ def application(template: str, variables: Render, *, hosts: Sequence[str] = ()) 
             raise web.HTTPServiceUnavailable(text=f"{error}\n", headers={"Retry-After": "3"}) from error
         return web.Response(text=text, content_type="text/html")
 
+    app = guarded(hosts)
+    app.add_routes([web.get("/", page)])
+    return app
+
+
+def guarded(hosts: Sequence[str] = ()) -> web.Application:
+    """An application with the probes, the static files, and what every answer here has."""
     app = health.application(lambda: True)
     app.middlewares.append(_known_hosts_only(hosts))
     app.on_response_prepare.append(_add_headers)
-    app.add_routes([web.get("/", page), web.static("/static", _HERE / "static")])
+    app.add_routes([web.static("/static", _HERE / "static")])
     return app
 
 
@@ -71,7 +82,7 @@ def hosts(environment: Mapping[str, str]) -> list[str]:
 
 
 def known_host(header: str, hosts: Sequence[str] = ()) -> bool:
-    """Whether a Host header names us: an address, localhost, a name inside the cluster, or one of `hosts`.
+    """Whether a Host header names us: an address, localhost or a name below it, a name inside the cluster, or one of `hosts`.
 
     A page of another origin can make a browser ask 127.0.0.1 under a name of its own (DNS rebinding); the Host header gives it away.
     """
@@ -79,7 +90,7 @@ def known_host(header: str, hosts: Sequence[str] = ()) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return name == "localhost" or "." not in name or name.endswith((".svc", ".svc.cluster.local")) or name in hosts
+        return "." not in name or name.endswith((".localhost", ".svc", ".svc.cluster.local")) or name in hosts
     return True
 
 
@@ -94,4 +105,8 @@ def _known_hosts_only(hosts: Sequence[str]) -> Middleware:
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    """Not where somebody else's answer is handed through: a Notebook has a policy of its own."""
+    if AS_IT_IS not in response:
+        response.headers.update(
+            {**_HEADERS, **{key: response.headers[key] for key in _HEADERS if key in response.headers}}
+        )

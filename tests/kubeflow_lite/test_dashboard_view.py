@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from kubeflow_lite.dashboard.view import Cluster, View, view
+from kubeflow_lite.dashboard import view
 from kubeflow_lite.objects import Object
-from kubeflow_lite.web import pages
 from tests.kubeflow_lite.making import profile
-
-NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
 def obj(
@@ -21,63 +17,103 @@ def obj(
 
 
 def ready_profile(num: str) -> Object:
+    made = profile(f"profile-user{num}", f"user{num}@mlops.local")
+    made["metadata"]["labels"] = {"mlops-lab/user": num}
     status = {"namespace": f"kubeflow-user{num}", "conditions": [{"type": "Ready", "status": "True"}]}
-    return {**profile(f"profile-user{num}", f"user{num}@mlops.local"), "status": status}
+    return {**made, "status": status}
 
 
-def seen(**lists: list[Object]) -> View:
-    return view(Cluster(**lists), at=NOW)
+def use(**found: list[Object]) -> view.Use:
+    (person,) = view.people([ready_profile("01")])
+    empty: dict[str, list[Object]] = {"pods": [], "quotas": [], "deployments": [], "notebooks": []}
+    return view.use(person, **{**empty, **found})
 
 
-def tiles(shown: View) -> dict[str, tuple[str, bool]]:
-    return {tile.label: (tile.value, tile.good) for tile in shown.tiles}
-
-
-def test_a_tenant_with_everything() -> None:
-    quota = {"hard": {"cpu": "8", "memory": "16Gi"}, "used": {"cpu": "2", "memory": "4Gi"}}
-    shown = seen(
-        profiles=[ready_profile("02"), ready_profile("01")],
-        pods=[
-            obj("a", "kubeflow-user01", status={"phase": "Running"}),
-            obj("b", "kubeflow-user01", status={"phase": "Succeeded"}),
-            obj("c", "kubeflow-user02", status={"phase": "Pending"}),
-        ],
-        quotas=[obj("kf-resource-quota", "kubeflow-user01", status=quota)],
-        deployments=[obj("mlflow-server", "kubeflow-user01", spec={"replicas": 1}, status={"readyReplicas": 1})],
-        notebooks=[obj("lab", "kubeflow-user01")],
+def test_people_are_told_in_the_order_of_their_numbers() -> None:
+    stranger = profile("somebody")
+    first, second, third = view.people([stranger, ready_profile("02"), ready_profile("01")])
+    assert (first.num, first.namespace, first.owner, first.ready) == (
+        "01",
+        "kubeflow-user01",
+        "user01@mlops.local",
+        True,
     )
-    first, second = shown.tenants
-    assert (first.profile, first.namespace, first.owner) == ("profile-user01", "kubeflow-user01", "user01@mlops.local")
-    assert (first.ready, first.state, first.mlflow_ready, first.mlflow) == (True, "ready", True, "1/1")
-    assert first.pods == "1 running, 1 succeeded"
-    assert first.cpu is not None
-    assert (first.cpu.share, first.cpu.text) == (0.25, "2 of 8")
-    assert first.memory is not None
-    assert first.memory.text == "4 Gi of 16 Gi"
-    assert first.notebooks == 1
-    assert (second.cpu, second.mlflow, second.mlflow_ready) == (None, "absent", False)
-    assert tiles(shown)["Tenants ready"] == ("2 / 2", True)
-    assert tiles(shown)["MLflow ready"] == ("1 / 2", False)
-    assert tiles(shown)["Pods running"] == ("1 / 2", False)
+    assert second.num == "02"
+    assert (third.num, third.namespace, third.ready) == ("", "somebody", False)
+
+
+def test_a_profile_that_failed_says_why() -> None:
+    status = {"conditions": [{"type": "Ready", "status": "False", "message": "not yours"}]}
+    (person,) = view.people([{**profile(), "status": status}])
+    assert (person.ready, person.message) == (False, "not yours")
+
+
+def test_what_a_tenant_uses() -> None:
+    quota = {"hard": {"cpu": "8", "memory": "16Gi"}, "used": {"cpu": "2", "memory": "4Gi"}}
+    seen = use(
+        pods=[obj(str(at), status={"phase": phase}) for at, phase in enumerate(("Running", "Pending", "Succeeded"))],
+        quotas=[obj("kf-resource-quota", status=quota)],
+        deployments=[obj("mlflow-server", spec={"replicas": 1}, status={"readyReplicas": 1})],
+        notebooks=[obj("lab")],
+    )
+    assert seen.pods == view.Pods(running=1, waiting=1, failed=0)
+    assert (seen.mlflow_ready, seen.mlflow, seen.notebooks) == (True, "ready", 1)
+    assert seen.cpu == view.Quota("cpu", 0.25, "2", "8")
+    assert seen.memory == view.Quota("memory", 0.25, "4 Gi", "16 Gi")
+
+
+def test_nothing_there_is_told_too() -> None:
+    seen = use()
+    assert (seen.mlflow_ready, seen.mlflow, seen.cpu, seen.notebooks) == (False, "absent", None, 0)
+    stopped = use(deployments=[obj("mlflow-server", spec={"replicas": 0})])
+    assert (stopped.mlflow_ready, stopped.mlflow) == (False, "0/0")
 
 
 def test_the_tightest_quota_is_shown() -> None:
     quotas = [
-        obj("kf-resource-quota", "kubeflow-user01", status={"hard": {"cpu": "8"}, "used": {"cpu": "1"}}),
-        obj("tight", "kubeflow-user01", status={"hard": {"requests.cpu": "2"}, "used": {"requests.cpu": "1500m"}}),
+        obj("kf-resource-quota", status={"hard": {"cpu": "8"}, "used": {"cpu": "1"}}),
+        obj("tight", status={"hard": {"requests.cpu": "2"}, "used": {"requests.cpu": "1500m"}}),
     ]
-    (tenant,) = seen(profiles=[ready_profile("01")], quotas=quotas).tenants
-    assert tenant.cpu is not None
-    assert tenant.cpu.text == "1.5 of 2"
+    assert use(quotas=quotas).cpu == view.Quota("cpu", 0.75, "1.5", "2")
 
 
-def test_a_profile_that_failed_says_why() -> None:
-    broken = {**profile(), "status": {"conditions": [{"type": "Ready", "status": "False", "message": "not yours"}]}}
-    assert seen(profiles=[broken]).tenants[0].state == "not yours"
-    assert seen(profiles=[profile()]).tenants[0].state == "not looked at yet"
+def pod(phase: str, *, ready: str = "True", waiting: str = "", **meta: str) -> view.Pod:
+    state = {"waiting": {"reason": waiting}} if waiting else {}
+    status = {
+        "phase": phase,
+        "conditions": [{"type": "Ready", "status": ready}],
+        "containerStatuses": [{"restartCount": 2, "state": state}],
+    }
+    found = obj("p", "x", status=status)
+    found["metadata"].update(meta)
+    return view.pods([found])[0]
 
 
-def test_nodes() -> None:
+def test_a_pod_says_what_keeps_it() -> None:
+    assert (pod("Running").good, pod("Running").state, pod("Running").restarts) == (True, "Running", 2)
+    broken = pod("Pending", ready="False", waiting="ImagePullBackOff")
+    assert (broken.good, broken.state) == (False, "ImagePullBackOff")
+    assert pod("Running", ready="False").state == "Running, not ready"
+    assert pod("Running", ready="False", deletionTimestamp="2026-11-22T12:00:00Z").state == "Terminating"
+
+
+def test_a_pod_that_fits_nowhere_says_why() -> None:
+    scheduled = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
+    (row,) = view.pods([obj("p", "x", status={"phase": "Pending", "conditions": [scheduled]})])
+    assert (row.good, row.state) == (False, "Pending: 0/1 nodes are available")
+
+
+def test_notebooks() -> None:
+    stopped = obj("off", "x", status={"readyReplicas": 0})
+    stopped["metadata"]["annotations"] = {"kubeflow-resource-stopped": "now"}
+    waiting = obj("wait", "x", status={"containerState": {"waiting": {"reason": "ErrImagePull"}}})
+    ready = obj("lab", "x", status={"readyReplicas": 1})
+    rows = {one.name: one for one in view.notebooks([stopped, waiting, ready])}
+    assert (rows["lab"].ready, rows["lab"].path) == (True, "/notebook/x/lab/lab")
+    assert (rows["off"].state, rows["wait"].state) == ("stopped", "ErrImagePull")
+
+
+def test_nodes_with_and_without_measurements() -> None:
     node = obj(
         "sim",
         status={
@@ -86,43 +122,16 @@ def test_nodes() -> None:
             "allocatable": {"cpu": "2", "memory": "8388608Ki"},
         },
     )
-    (row,) = seen(nodes=[node], pods=[obj("a", "x", spec={"nodeName": "sim"}), obj("b", "x")]).nodes
-    assert (row.name, row.state, row.version, row.cpu, row.memory, row.pods, row.age) == (
-        "sim",
-        "ready",
-        "v1.36.2",
-        "2",
-        "8 Gi",
-        1,
-        "1h",
-    )
+    pods = [obj("a", "x", spec={"nodeName": "sim"}), obj("b", "x")]
+    (row,) = view.nodes([node], pods, {})
+    assert (row.name, row.ready, row.version, row.capacity, row.pods) == ("sim", True, "v1.36.2", "2 CPU, 8 Gi", 1)
+    (measured,) = view.nodes([node], pods, {"sim": {"cpu": "500m", "memory": "2Gi"}})
+    assert measured.cpu == view.Quota("cpu", 0.25, "0.5", "2")
 
 
 def test_events_newest_first_whichever_field_has_the_time() -> None:
     old = obj("a", "x", type="Warning", reason="Failed", message="m", count=3, lastTimestamp="2026-11-22T11:59:00Z")
     new = obj("b", "x", reason="Pulled", eventTime="2026-11-22T11:59:55.123456Z", lastTimestamp=None)
-    first, second = seen(events=[old, new]).events
-    assert (first.reason, first.age, first.normal) == ("Pulled", "4s", True)
-    assert (second.age, second.count, second.normal, second.type) == ("1m", 3, False, "Warning")
-
-
-def test_the_page_escapes_what_tenants_write() -> None:
-    evil = obj("a", "x", reason="<script>alert(1)</script>", message='"><img src=x onerror=alert(1)>')
-    text = pages.render("dashboard.html", {"title": "t", "subtitle": "s", "view": seen(events=[evil])})
-    assert "<script>alert" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
-    assert "<img" not in text
-
-
-def test_the_fragment_is_the_pages_main_part() -> None:
-    variables: dict[str, object] = {"title": "t", "subtitle": "s", "view": seen(profiles=[ready_profile("01")])}
-    page, fragment = pages.render("dashboard.html", variables), pages.render("dashboard.html", variables, fragment=True)
-    assert fragment.strip() in page
-    assert "<html" not in fragment
-    assert "profile-user01" in fragment
-
-
-def test_an_empty_cluster_is_a_page_too() -> None:
-    text = pages.render("dashboard.html", {"title": "t", "subtitle": "s", "view": seen()})
-    assert "No Profile yet" in text
-    assert "Nothing happened lately" in text
+    first, second = view.events([old, new])
+    assert (first.reason, first.normal) == ("Pulled", True)
+    assert (second.count, second.normal, second.type) == (3, False, "Warning")

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from kubeflow_lite import health
-from kubeflow_lite.dashboard.view import Cluster, view
+from kubeflow_lite.pipelines.view import view
 from kubeflow_lite.web import pages, words
 from kubeflow_lite.web.recent import Recent
 
@@ -17,13 +17,13 @@ from kubeflow_lite.web.recent import Recent
 async def variables() -> dict[str, object]:
     at = words.moment("2026-11-22T12:00:00Z")
     assert at is not None
-    return {"title": "MLOps lab", "subtitle": "central dashboard", "view": view(Cluster(), at=at)}
+    return {"title": "Pipelines", "subtitle": "training Jobs and runs", "view": view([], [], at=at)}
 
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     async with health.serving(
-        pages.application("dashboard.html", variables, hosts=["lab.example"]), "127.0.0.1", 0
+        pages.application("pipelines.html", variables, hosts=["lab.example"]), "127.0.0.1", 0
     ) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -77,7 +77,7 @@ async def test_a_cluster_that_does_not_answer_is_a_503_in_words() -> None:
     async def down() -> dict[str, object]:
         raise pages.Unavailable("the cluster does not answer")
 
-    async with health.serving(pages.application("dashboard.html", down), "127.0.0.1", 0) as port:
+    async with health.serving(pages.application("pipelines.html", down), "127.0.0.1", 0) as port:
         status, text, headers = await fetch(f"http://127.0.0.1:{port}/")
     assert (status, text) == (503, "the cluster does not answer\n")
     assert headers["Retry-After"] == "3"

@@ -1,0 +1,123 @@
+"""Carries out requests, one after the other, in the main thread: a rehearsal handles signals, which only the main thread may."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from lab import faults
+from lab.agent.due import Due
+from lab.agent.eyes import changes
+from lab.agent.objects import KIND, NAMESPACE, Request, now
+from lab.errors import LabError
+from lab.faults import rehearse as rehearsals
+from lab.kube import Kind, Object, Refused
+from lab.world import World
+
+log = logging.getLogger(__name__)
+
+CONFIG_MAPS = Kind("v1", "configmaps", True)
+KEPT = timedelta(minutes=20)
+LINES = 60
+
+
+class Errands:
+    def __init__(self, world: World, due: Due) -> None:
+        self._world = world
+        self._due = due
+        self._waiting: queue.Queue[Request] = queue.Queue()
+        self._seen: set[str] = set()
+
+    def start(self) -> None:
+        """Starts the thread that takes requests in."""
+        threading.Thread(target=self._take, name="requests", daemon=True).start()
+
+    def one(self, *, seconds: float) -> bool:
+        """Carry out the next request, or wait `seconds` for one; whether there was one."""
+        try:
+            request = self._waiting.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        self._carry_out(request)
+        return True
+
+    def _take(self) -> None:
+        for event in changes(
+            self._world.cluster, CONFIG_MAPS, query={"labelSelector": f"{KIND}=request"}, namespace=NAMESPACE
+        ):
+            if event["type"] == "DELETED":
+                continue
+            found = event["object"]
+            request = Request.of(found)
+            if event["type"] == "LISTED" and _old(found):
+                self._world.cluster.delete("v1", "ConfigMap", request.name, NAMESPACE)
+            elif request.state in ("", "running") and request.name not in self._seen:
+                self._seen.add(request.name)
+                self._accept(request)
+
+    def _accept(self, request: Request) -> None:
+        if request.state == "running":
+            # Begun by an agent that ended in the middle; what it broke, its rehearsal mended before it ended.
+            self._answer(request, state="failed", message="the agent was started anew meanwhile; press again")
+        elif request.verb == "verify":
+            self._due.touch([request.user] if request.user else None)
+            self._answer(request, state="done", message="checking")
+        else:
+            self._waiting.put(request)
+
+    def _carry_out(self, request: Request) -> None:
+        lines: list[str] = []
+
+        def say(line: str) -> None:
+            lines.append(line)
+            self._answer(request, state="running", log=lines)
+
+        self._answer(request, state="running")
+        try:
+            verb = VERBS.get(request.verb)
+            if verb is None:
+                raise LabError(f"no verb {request.verb!r}", f"one of: verify, {', '.join(VERBS)}")
+            state, message = verb(self._world, request, say)
+        except LabError as error:
+            state, message = "failed", f"{error.message} {error.hint}".strip()
+        self._answer(request, state=state, message=message, log=lines)
+        self._due.touch([request.user] if request.user else None)
+
+    def _answer(self, request: Request, *, state: str, message: str = "", log: list[str] | None = None) -> None:
+        data = {"state": state, "message": message, "log": "\n".join((log or [])[-LINES:]), "changed": now()}
+        try:
+            self._world.cluster.patch("v1", "ConfigMap", request.name, {"data": data}, NAMESPACE)
+        except Refused as error:
+            if error.code != 404:
+                raise
+
+
+def _break(world: World, request: Request, say: Callable[[str], None]) -> tuple[str, str]:
+    fault, tenant = faults.find(request.fault), world.settings.one(request.user)
+    fault.break_it(world, tenant)
+    return "done", f"{fault.name} is broken for {tenant.user}"
+
+
+def _mend(world: World, request: Request, say: Callable[[str], None]) -> tuple[str, str]:
+    fault, tenant = faults.find(request.fault), world.settings.one(request.user)
+    fault.mend_it(world, tenant)
+    return "done", f"{fault.name} of {tenant.user} is mended"
+
+
+def _rehearse(world: World, request: Request, say: Callable[[str], None]) -> tuple[str, str]:
+    tenant = world.settings.one(request.user)
+    chosen = [faults.find(request.fault)] if request.fault else list(faults.REGISTRY)
+    done = rehearsals.rehearse(world, tenant, chosen, say=say)
+    good = sum(one.good for one in done)
+    return ("done" if good == len(done) else "failed"), f"{good} of {len(done)} as expected"
+
+
+VERBS = {"break": _break, "mend": _mend, "rehearse": _rehearse}
+
+
+def _old(found: Object) -> bool:
+    made = datetime.fromisoformat(str(found["metadata"]["creationTimestamp"]).replace("Z", "+00:00"))
+    return datetime.now(UTC) - made > KEPT
