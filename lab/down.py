@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab import choice, ports
+from lab import choice, ports, ui
 from lab.world import World
 
 
 def down(world: World, *, purge: bool, say: Callable[[str], None]) -> None:
     """Stops the cluster and the AWS stand-in; data stays for the next `up` unless `purge`."""
     with world.locked():
+        # First: it would only report that the cluster is gone. What it is rehearsing it mends before it ends.
+        ui.agent(world.settings).stop(seconds=30)
         stopped = [
             name for name, stop in (("cluster", world.provider.stop), ("AWS stand-in", world.aws.stop)) if stop()
         ]
