@@ -178,6 +178,7 @@ def _controllers(cluster: Cluster) -> Coroutine[Any, Any, None]:
         discover=lambda: tuple(registry),
         ca=authority.pem.decode(),
         sign=sign,
+        issue=cluster.server.tokens.lasting,
         volumes=cluster.settings.state / "volumes",
         host=cluster.settings.name,
     )

@@ -8,6 +8,7 @@ from kubesim.api import discovery, render
 from kubesim.api.request import Request, Response
 from kubesim.resources import Object
 from kubesim.schema import Model, openapi
+from kubesim.schema.openapi import protobuf
 
 if TYPE_CHECKING:
     from kubesim.api.app import Server
@@ -81,7 +82,10 @@ class Pages:
         return Response(200, self._cached(path, lambda: discovery.groups(registry)))
 
     def _openapi(self, request: Request, path: str) -> Response | None:
-        """Made when first asked for, and again after the kinds have changed. Clients that ask for protobuf alone get a 406."""
+        """Made when first asked for, and again after the kinds have changed. Clients that ask for v3 as protobuf alone get a 406."""
+        if path == "/openapi/v2" and request.accept in protobuf.ASKED:
+            encoded = self._cached(f"{path}:protobuf", lambda: protobuf.encode(openapi.v2(self._models())), raw=True)
+            return Response(200, encoded, content_type=protobuf.MEDIA, headers={"Vary": "Accept"})
         render.negotiate(request.accept)
         version, _, part = path.removeprefix("/openapi/").partition("/")
         make = {
@@ -131,10 +135,11 @@ class Pages:
             ]
         )
 
-    def _cached(self, key: str, make: Any) -> bytes:
+    def _cached(self, key: str, make: Any, *, raw: bool = False) -> bytes:
+        """`raw`: what is made is bytes already."""
         if self._generation != self._server.registry.generation:
             self._generation = self._server.registry.generation
             self._kept.clear()
         if key not in self._kept:
-            self._kept[key] = render.encode(make()) + b"\n"
+            self._kept[key] = make() if raw else render.encode(make()) + b"\n"
         return self._kept[key]

@@ -16,6 +16,7 @@ from typing import Any
 
 import jwt
 
+from kubesim.auth import legacy
 from kubesim.auth.fields import number, struct, text, texts
 from kubesim.auth.keys import SigningKey
 from kubesim.auth.reader import Reader
@@ -31,6 +32,7 @@ _EXTRA = "authentication.kubernetes.io"
 _GRACE = 60.0
 """Seconds that a token outlives the deletion of what it is bound to, so that a dying pod can say goodbye."""
 _KEPT = 1024
+_REQUIRED = frozenset({"aud", "exp", "iat", "nbf", "kubernetes.io"})
 _MALFORMED = (jwt.PyJWTError, ValueError, RecursionError)
 """What reading a token that is none may raise; the last for JSON nested thousands deep."""
 _LONGEST = 8192
@@ -87,6 +89,13 @@ class Tokens:
             "nbf": now,
             "sub": f"system:serviceaccount:{namespace}:{account['metadata']['name']}",
         }
+        return self._sign(claims)
+
+    def lasting(self, account: Object, secret: Object) -> str:
+        """The token of a Secret of type kubernetes.io/service-account-token."""
+        return self._sign(legacy.claims(account, secret))
+
+    def _sign(self, claims: dict[str, Any]) -> str:
         return jwt.encode(claims, self._key.private, algorithm="RS256", headers={"kid": self._key.id, "typ": None})
 
     def _node_of(self, bound: Object) -> dict[str, Any]:
@@ -100,15 +109,16 @@ class Tokens:
     def ours(self, token: str) -> bool:
         """Whether the token says it comes from this issuer; nothing is verified."""
         try:
-            return (
-                _plausible(token) and jwt.decode(token, options={"verify_signature": False}).get("iss") == self._issuer
-            )
+            claimed = _plausible(token) and jwt.decode(token, options={"verify_signature": False}).get("iss")
+            return claimed in (self._issuer, legacy.ISSUER)
         except _MALFORMED:
             return False
 
     def verify(self, token: str, *, audiences: Sequence[str] = ()) -> Verified:
         """Who the token speaks for, and for which of the wanted audiences (the API server's where none are named). Raises TokenError."""
         claims = self._signed(token)
+        if claims["iss"] == legacy.ISSUER:
+            return self._lasting(token, claims, audiences)
         now = self._clock()
         if not claims["nbf"] <= now + 1 or now >= claims["exp"]:
             raise TokenError("service account token has expired")
@@ -117,6 +127,18 @@ class Tokens:
         if not shared:
             raise TokenError(f"token audiences {claims['aud']} is invalid for the target audiences {list(wanted)}")
         return Verified(self._user(claims), shared)
+
+    def _lasting(self, token: str, claims: Mapping[str, Any], audiences: Sequence[str]) -> Verified:
+        """It is for the API server, and for nobody else."""
+        shared = tuple(audience for audience in audiences or self.audiences if audience in self.audiences)
+        if not shared:
+            raise TokenError(
+                f"token audiences {list(self.audiences)} is invalid for the target audiences {list(audiences)}"
+            )
+        try:
+            return Verified(legacy.user(token, claims, self._reader), shared)
+        except legacy.Refused as error:
+            raise TokenError(str(error)) from error
 
     def _signed(self, token: str) -> Mapping[str, Any]:
         if token in self._claims:
@@ -129,9 +151,9 @@ class Tokens:
                 token,
                 self._key.public,
                 algorithms=["RS256"],
-                issuer=self._issuer,
+                issuer=[self._issuer, legacy.ISSUER],
                 options={
-                    "require": ["aud", "exp", "iat", "nbf", "sub", "kubernetes.io"],
+                    "require": ["iss", "sub"],
                     # looked at each time, by our clock
                     "verify_aud": False,
                     "verify_exp": False,
@@ -141,6 +163,9 @@ class Tokens:
             )
         except _MALFORMED as error:
             raise TokenError(str(error)) from error
+        missing = _REQUIRED - claims.keys()
+        if claims["iss"] != legacy.ISSUER and missing:
+            raise TokenError(f"token is missing the claims {sorted(missing)}")
         self._claims[token] = claims
         while len(self._claims) > _KEPT:
             self._claims.popitem(last=False)

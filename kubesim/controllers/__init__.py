@@ -22,11 +22,11 @@ from kubesim.controllers.nodes import Nodes, TaintEviction
 from kubesim.controllers.pods import PodCollector
 from kubesim.controllers.provisioner import EphemeralClaims, Provisioner
 from kubesim.controllers.quota import Quotas
-from kubesim.controllers.replicaset import ReplicaSets
+from kubesim.controllers.replicaset import ReplicaSets, ReplicationControllers
 from kubesim.controllers.roles import Aggregation
 from kubesim.controllers.runtime import Cluster, Controller
 from kubesim.controllers.scheduler import Scheduler
-from kubesim.controllers.serviceaccount import RootCertificates, ServiceAccounts, TokenSecrets
+from kubesim.controllers.serviceaccount import Issue, RootCertificates, ServiceAccounts, TokenSecrets
 from kubesim.controllers.signing import Sign, Signing
 from kubesim.controllers.slices import Slices
 from kubesim.controllers.statefulset import StatefulSets
@@ -36,7 +36,12 @@ from kubesim.resources import Resource
 
 
 def controllers(
-    cluster: Cluster, *, discover: Callable[[], Sequence[Resource]], ca: str, sign: Sign | None
+    cluster: Cluster,
+    *,
+    discover: Callable[[], Sequence[Resource]],
+    ca: str,
+    sign: Sign | None,
+    issue: Issue | None,
 ) -> list[Controller]:
     """Everything kube-controller-manager runs here."""
     signers = [Signing(cluster, sign=sign)] if sign is not None else []
@@ -45,9 +50,10 @@ def controllers(
         Namespaces(cluster, discover=discover),
         ServiceAccounts(cluster),
         RootCertificates(cluster, ca=ca),
-        TokenSecrets(cluster),
+        TokenSecrets(cluster, ca=ca, issue=issue),
         Deployments(cluster),
         ReplicaSets(cluster),
+        ReplicationControllers(cluster),
         Jobs(cluster),
         StatefulSets(cluster),
         Claims(cluster),
@@ -77,6 +83,7 @@ async def run_all(
     discover: Callable[[], Sequence[Resource]],
     ca: str,
     sign: Sign | None = None,
+    issue: Issue | None = None,
     volumes: Path | None = None,
     clock: Clock | None = None,
     host: str = "kubesim",
@@ -87,7 +94,7 @@ async def run_all(
     """
     clock = clock or SystemClock()
     manager = Cluster(client_for("kube-controller-manager"), clock, host=host)
-    found = controllers(manager, discover=discover, ca=ca, sign=sign)
+    found = controllers(manager, discover=discover, ca=ca, sign=sign, issue=issue)
     if volumes is not None:
         found.append(Provisioner(manager, folder=volumes))
     found.append(Scheduler(manager.on_behalf(client_for("kube-scheduler"))))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from kubesim.controllers.clock import parse, stamp
 from kubesim.controllers.informer import Key, key_of
-from kubesim.controllers.kinds import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, STATEFUL_SETS
+from kubesim.controllers.kinds import BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, STATEFUL_SETS
 from kubesim.controllers.meta import controller_of, deleting, is_finished, is_ready, labels_of, set_condition
 from kubesim.controllers.rollout import percent, replicas_of
 from kubesim.controllers.runtime import Cluster, Controller
@@ -26,6 +26,7 @@ class Budgets(Controller):
         self.pods = self.on(PODS, self._budgets_of)
         self.scaled = {
             "ReplicaSet": self.informer(REPLICA_SETS),
+            "ReplicationController": self.informer(REPLICATION_CONTROLLERS),
             "StatefulSet": self.informer(STATEFUL_SETS),
             "Deployment": self.informer(DEPLOYMENTS),
         }

@@ -18,6 +18,7 @@ VOLUMES = "v1/persistentvolumes"
 CLAIMS = "v1/persistentvolumeclaims"
 DEPLOYMENTS = "apps/v1/deployments"
 REPLICA_SETS = "apps/v1/replicasets"
+REPLICATION_CONTROLLERS = "v1/replicationcontrollers"
 STATEFUL_SETS = "apps/v1/statefulsets"
 DAEMON_SETS = "apps/v1/daemonsets"
 REVISIONS = "apps/v1/controllerrevisions"
@@ -49,6 +50,7 @@ _KINDS = {
     CLAIMS: "PersistentVolumeClaim",
     DEPLOYMENTS: "Deployment",
     REPLICA_SETS: "ReplicaSet",
+    REPLICATION_CONTROLLERS: "ReplicationController",
     STATEFUL_SETS: "StatefulSet",
     DAEMON_SETS: "DaemonSet",
     REVISIONS: "ControllerRevision",

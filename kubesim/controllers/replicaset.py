@@ -1,4 +1,4 @@
-"""ReplicaSets: keep the wanted number of pods.
+"""ReplicaSets, and the ReplicationControllers they descend from: keep the wanted number of pods.
 
 Pods are made in batches that double (1, 2, 4, ...), so that a template the API refuses costs one request, not five hundred; the refusal becomes
 condition ReplicaFailure and event FailedCreate. Surplus pods go in Kubernetes's order: unscheduled, not ready, cheapest by
@@ -15,7 +15,7 @@ from math import log2
 
 from kubesim.controllers.clock import stamp
 from kubesim.controllers.informer import Key, key_of
-from kubesim.controllers.kinds import PODS, REPLICA_SETS
+from kubesim.controllers.kinds import PODS, REPLICA_SETS, REPLICATION_CONTROLLERS
 from kubesim.controllers.meta import (
     annotations_of,
     controller_of,
@@ -36,40 +36,48 @@ from kubesim.controllers.owners import claim, pod_from
 from kubesim.controllers.runtime import Cluster, Controller, is_terminating
 from kubesim.errors import ApiError
 from kubesim.resources import Object
-from kubesim.selectors import from_label_selector
+from kubesim.selectors import LabelSelector, from_label_selector
 
 BURST = 500
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 class ReplicaSets(Controller):
+    """`resource` and `kind` are what is reconciled; a subclass may find its pods in another way."""
+
     name = "replicaset-controller"
+    resource = REPLICA_SETS
+    kind = "ReplicaSet"
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
-        self.sets = self.on(REPLICA_SETS)
+        self.sets = self.on(self.resource)
         self.pods = self.on(PODS, self._sets_of)
+
+    def selector(self, replicas: Object) -> LabelSelector:
+        return from_label_selector(replicas["spec"]["selector"])
+
+    def status(self, replicas: Object, pods: Sequence[Object], failure: ApiError | None) -> Object:
+        return new_status(replicas, pods, failure, self.clock.now())
 
     def _sets_of(self, pod: Object) -> Iterable[Key]:
         owner = controller_of(pod)
         if owner is not None:
-            return [Key(pod["metadata"]["namespace"], owner["name"])] if owner["kind"] == "ReplicaSet" else []
+            return [Key(pod["metadata"]["namespace"], owner["name"])] if owner["kind"] == self.kind else []
         if not labels_of(pod):
             return []
         found = self.sets.items(pod["metadata"]["namespace"])
-        return [key_of(s) for s in found if from_label_selector(s["spec"]["selector"]).matches(labels_of(pod))]
+        return [key_of(each) for each in found if self.selector(each).matches(labels_of(pod))]
 
     async def reconcile(self, key: Key) -> float | None:
         replicas = self.sets.get(*key)
         if replicas is None:
             return None
-        selector = from_label_selector(replicas["spec"]["selector"])
-        await claim(self.cluster, REPLICA_SETS, replicas, PODS, selector)
+        await claim(self.cluster, self.resource, replicas, PODS, self.selector(replicas))
         failure = None if deleting(replicas) else await self._manage(replicas, self._active(replicas))
         replicas = self.sets.get(*key) or replicas
         pods = self.pods.controlled(replicas["metadata"]["uid"])
-        status = new_status(replicas, pods, failure, self.clock.now())
-        await self.cluster.update_status(REPLICA_SETS, replicas, status)
+        await self.cluster.update_status(self.resource, replicas, self.status(replicas, pods, failure))
         if failure is not None:
             raise failure
         return seconds_until_available(pods, replicas["spec"].get("minReadySeconds", 0), self.clock)
@@ -98,17 +106,17 @@ class ReplicaSets(Controller):
         return None
 
     async def _create_pod(self, replicas: Object) -> ApiError | None:
-        body = pod_from(replicas["spec"]["template"], REPLICA_SETS, replicas)
+        body = pod_from(replicas["spec"]["template"], self.resource, replicas)
         try:
             pod = await self.cluster.create(PODS, body, replicas["metadata"]["namespace"])
         except ApiError as error:
             if not is_terminating(error):
                 self.recorder.event(
-                    REPLICA_SETS, replicas, "Warning", "FailedCreate", f"Error creating: {error.message}"
+                    self.resource, replicas, "Warning", "FailedCreate", f"Error creating: {error.message}"
                 )
             return error
         self.recorder.event(
-            REPLICA_SETS, replicas, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}"
+            self.resource, replicas, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}"
         )
         return None
 
@@ -116,7 +124,22 @@ class ReplicaSets(Controller):
         for pod in victims:
             if await self.cluster.delete(PODS, pod):
                 message = f"Deleted pod: {pod['metadata']['name']}"
-                self.recorder.event(REPLICA_SETS, replicas, "Normal", "SuccessfulDelete", message)
+                self.recorder.event(self.resource, replicas, "Normal", "SuccessfulDelete", message)
+
+
+class ReplicationControllers(ReplicaSets):
+    """Their selector is a map of labels, and what is terminating is not counted."""
+
+    name = "replication-controller"
+    resource = REPLICATION_CONTROLLERS
+    kind = "ReplicationController"
+
+    def selector(self, replicas: Object) -> LabelSelector:
+        return from_label_selector({"matchLabels": replicas["spec"]["selector"]})
+
+    def status(self, replicas: Object, pods: Sequence[Object], failure: ApiError | None) -> Object:
+        found = super().status(replicas, pods, failure)
+        return {key: value for key, value in found.items() if key != "terminatingReplicas"}
 
 
 def surplus(pods: Sequence[Object], count: int) -> list[Object]:

@@ -1,9 +1,13 @@
 """What every namespace starts with: ServiceAccount `default`, and ConfigMap `kube-root-ca.crt` with the cluster's CA.
 
-Both come back when they are deleted, and the ConfigMap when it is changed, as long as the namespace is active.
+Both come back when they are deleted, and the ConfigMap when it is changed, as long as the namespace is active. A Secret that asks for a lasting
+token of a ServiceAccount gets it.
 """
 
 from __future__ import annotations
+
+import base64
+from collections.abc import Callable
 
 from kubesim.controllers.informer import Key, key_of, outline
 from kubesim.controllers.kinds import CONFIG_MAPS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS
@@ -13,11 +17,15 @@ from kubesim.errors import AlreadyExists
 from kubesim.resources import Object
 
 ACCOUNT = "kubernetes.io/service-account.name"
+UID = "kubernetes.io/service-account.uid"
 ROOT_CA = "kube-root-ca.crt"
 DESCRIPTION = (
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or "
     "kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters."
 )
+
+
+Issue = Callable[[Object, Object], str]
 
 
 def _namespace_key(obj: Object) -> list[Key]:
@@ -81,13 +89,14 @@ def _root_map(found: Object) -> list[Key]:
 
 
 class TokenSecrets(Controller):
-    """Secrets that hold a ServiceAccount's token go with the account."""
+    """Secrets of a ServiceAccount's token: filled with one that `issue` makes (account, secret), and gone with the account."""
 
     name = "serviceaccount-token-controller"
     TYPE = "kubernetes.io/service-account-token"
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, ca: str, issue: Issue | None) -> None:
         super().__init__(cluster)
+        self.ca, self.issue = ca, issue
         self.accounts = self.informer(SERVICE_ACCOUNTS)
         self.secrets = self.on(SECRETS, _token_secret, keep=outline)
         self.accounts.on(self._account_changed)
@@ -103,14 +112,30 @@ class TokenSecrets(Controller):
         if secret is None or secret.get("type") != self.TYPE:
             return
         account = await self._account(key.namespace, annotations_of(secret).get(ACCOUNT, ""))
-        wanted = annotations_of(secret).get("kubernetes.io/service-account.uid")
+        wanted = annotations_of(secret).get(UID)
         if account is None or (wanted and wanted != account["metadata"]["uid"]):
             await self.cluster.delete(SECRETS, secret)
+        elif self.issue is not None:
+            await self._fill(secret, account, self.issue)
+
+    async def _fill(self, secret: Object, account: Object, issue: Issue) -> None:
+        """Writes what is missing; a token that is there stays, whoever holds it counts on it."""
+        data = secret.get("data") or {}
+        wanted = {"ca.crt": _encoded(self.ca), "namespace": _encoded(account["metadata"]["namespace"])}
+        wanted["token"] = data.get("token") or _encoded(issue(account, secret))
+        annotations = {**annotations_of(secret), UID: account["metadata"]["uid"]}
+        if data | wanted != data or annotations != annotations_of(secret):
+            metadata = secret["metadata"] | {"annotations": annotations}
+            await self.cluster.update(SECRETS, secret | {"metadata": metadata, "data": data | wanted})
 
     async def _account(self, namespace: str, name: str) -> Object | None:
         """From the API where the copy has none: the Secret's event may have come first."""
         found = self.accounts.get(namespace, name)
         return found if found is not None or not name else await self.read(SERVICE_ACCOUNTS, Key(namespace, name))
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _token_secret(secret: Object) -> list[Key]:

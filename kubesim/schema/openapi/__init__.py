@@ -1,7 +1,7 @@
 """OpenAPI v2 and v3 of the served kinds, built when asked for: descriptions are read, used and let go.
 
 A document takes some hundred milliseconds to build and megabytes to hold; whoever serves it keeps the encoded bytes until the registry's
-`generation` changes. kubectl asks for v3 (explain, apply) and for v2 as protobuf only where v3 is missing: v2 is JSON here.
+`generation` changes. kubectl asks for v3 (explain, apply), and for v2 as protobuf for objects of kind List.
 """
 
 from __future__ import annotations

@@ -202,3 +202,46 @@ def test_discovery_publishes_what_verifies_a_token(world: World) -> None:
     about = world.tokens.openid_configuration("https://127.0.0.1:1")
     assert about["issuer"] == ISSUER
     assert about["jwks_uri"] == "https://127.0.0.1:1/openid/v1/jwks"
+
+
+def lasting(world: World, **data: str) -> tuple[str, Object]:
+    secret = world.memory.put("v1/secrets", namespaced("long", "n", type="kubernetes.io/service-account-token"))
+    token = world.tokens.lasting(world.account, secret)
+    secret["data"] = {"token": base64.b64encode(token.encode()).decode()} | data
+    return token, secret
+
+
+def test_a_secret_s_token_lasts_as_long_as_the_secret_holds_it(world: World) -> None:
+    token, secret = lasting(world)
+    world.clock.now += 10 * 365 * 86400
+    found = world.tokens.verify(token)
+    assert (found.user.name, found.user.uid) == ("system:serviceaccount:n:sa", world.account["metadata"]["uid"])
+    assert "system:serviceaccounts:n" in found.user.groups
+    assert found.audiences == (ISSUER,)
+    assert world.tokens.ours(token)
+    secret["data"]["token"] = base64.b64encode(b"another").decode()
+    with pytest.raises(TokenError, match="secret n/long holds another token"):
+        world.tokens.verify(token)
+
+
+def test_a_secret_s_token_ends_with_its_secret_or_its_account(world: World) -> None:
+    token, secret = lasting(world)
+    secret["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    with pytest.raises(TokenError, match="has been deleted"):
+        world.tokens.verify(token)
+    del secret["metadata"]["deletionTimestamp"]
+    world.memory.put("v1/serviceaccounts", {"metadata": {"namespace": "n", "name": "sa", "uid": "new"}})
+    with pytest.raises(TokenError, match="not the one the token was made for"):
+        world.tokens.verify(token)
+
+
+def test_a_secret_s_token_is_for_nobody_but_the_api_server(world: World) -> None:
+    token, _ = lasting(world)
+    with pytest.raises(TokenError, match="audiences"):
+        world.tokens.verify(token, audiences=["elsewhere"])
+
+
+def test_a_token_of_this_issuer_must_have_its_claims(world: World) -> None:
+    token = jwt.encode({"iss": ISSUER, "sub": "x"}, KEY.private, algorithm="RS256")
+    with pytest.raises(TokenError, match="missing the claims"):
+        world.tokens.verify(token)

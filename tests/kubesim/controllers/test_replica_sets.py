@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.controllers.kinds import PODS, QUOTAS, REPLICA_SETS
+from kubesim.controllers.kinds import PODS, QUOTAS, REPLICA_SETS, REPLICATION_CONTROLLERS
 from kubesim.controllers.meta import controller_of
 from kubesim.controllers.replicaset import DELETION_COST, surplus
 from kubesim.resources import Object
@@ -97,3 +97,23 @@ async def test_a_deleted_pod_is_replaced_at_once(world: World) -> None:
     )
     await world.settled()
     assert len(running(await world.items(PODS))) == 2
+
+
+async def test_a_replication_controller_keeps_its_pods(world: World) -> None:
+    body = replica_set()
+    body["spec"]["selector"] = {"app": "web"}
+    await world.client.create(REPLICATION_CONTROLLERS, body)
+    ready = await world.until(REPLICATION_CONTROLLERS, lambda r: (r.get("status") or {}).get("readyReplicas") == 2)
+    assert ready["status"].keys() == {
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+    }
+    assert {(controller_of(p) or {})["kind"] for p in await world.items(PODS)} == {"ReplicationController"}
+    assert ("ReplicationController", "SuccessfulCreate") in await world.reasons()
+    await world.client.patch(REPLICATION_CONTROLLERS, "web", {"spec": {"replicas": 1}}, "default")
+    await world.until(REPLICATION_CONTROLLERS, lambda r: r["status"]["replicas"] == 1)
+    await world.settled()
+    assert len(running(await world.items(PODS))) == 1

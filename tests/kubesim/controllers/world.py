@@ -168,6 +168,7 @@ class World:
             discover=lambda: tuple(server.registry),
             ca=self.cluster.authority.pem.decode(),
             sign=self._sign,
+            issue=server.tokens.lasting,
             volumes=self.cluster.settings.state / "volumes",
             clock=self.clock,
         )
