@@ -7,6 +7,7 @@ process had committed is carried out on the next start; what it had not is forgo
 
 import json
 import logging
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,12 @@ class Journal:
         self.staging = private_directory(directory / "staging")
         self.uploads = private_directory(directory / "uploads")
         self._entries = private_directory(directory / "journal")
+        self._damaged = directory / "damaged"
+        self.writes = 0
 
     def replace(self, path: Path, content: bytes | Blob, sidecar: dict[str, Any]) -> None:
         """Put ``content`` at ``path`` and ``sidecar`` beside it. Raises OSError with nothing changed."""
+        self.writes += 1
         private_directory(path.parent)
         staged = new_name(self.staging)
         entry = self._entries / f"{staged.name}.json"
@@ -48,7 +52,16 @@ class Journal:
         """Carry out what was committed and forget the rest; how many entries were carried out."""
         carried = 0
         for entry in sorted(self._entries.glob("*.json")):
-            line = json.loads(entry.read_text())
+            try:
+                line = json.loads(entry.read_text())
+            except ValueError:
+                entry.rename(
+                    private_directory(self._damaged) / f"{entry.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}"
+                )
+                log.error(
+                    "%s was damaged and is kept under %s: the write it stood for may be missing", entry, self._damaged
+                )
+                continue
             path = Path(line["path"])
             private_directory(path.parent)
             self._carry_out(entry, path, self.staging / line["staged"], line["sidecar"])

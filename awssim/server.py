@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from awssim.stand import Stand
 
 log = logging.getLogger("awssim")
+_WORTH_INDEXING = 500
 
 
 class _Server(uvicorn.Server):
@@ -37,10 +39,11 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         loop.set_default_executor(pipe.workers())
         await super().startup(sockets)
-        self._upkeep = loop.create_task(_upkeep(self._stand))
+        self._upkeep = [loop.create_task(_upkeep(self._stand)), loop.create_task(_index(self._stand))]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._upkeep.cancel()
+        for task in self._upkeep:
+            task.cancel()
         await super().shutdown(sockets)
 
     @contextmanager
@@ -58,6 +61,20 @@ async def _upkeep(stand: "Stand") -> None:
         except OSError as error:
             log.error("upkeep failed, it is tried again in an hour: %s", error)
         await asyncio.sleep(3600)
+
+
+async def _index(stand: "Stand") -> None:
+    """Keep the index of sidecars near to what is on disk: a start reads what it does not have."""
+    unindexed = stand.sidecars.read
+    while True:
+        if unindexed >= _WORTH_INDEXING:
+            try:
+                await asyncio.to_thread(stand.sidecars.refresh)
+            except (OSError, sqlite3.Error) as error:
+                log.warning("the index of objects could not be written, the next start is slower: %s", error)
+            stand.journal.writes = 0
+        await asyncio.sleep(60)
+        unindexed = stand.journal.writes
 
 
 def serve(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from awssim.registry.api import Api
 from awssim.registry.registry import Registry
 from awssim.root import root_key
 from awssim.settings import Settings
+from awssim.sidecars import Sidecars
 
 log = logging.getLogger("awssim")
 _MODULES = ("iam", "sts", "s3", "ecr", "eks")
@@ -30,7 +31,9 @@ class Stand:
         self.root = root_key(settings)
         self.journal = Journal(settings.objects)
         self.journal.recover()
-        self.ministack, self.uploads = upstream.load(settings, self.root, self.journal)
+        objects = settings.objects
+        self.sidecars = Sidecars(self.journal.data, objects / "index.sqlite", objects / "damaged")
+        self.ministack, self.uploads = upstream.load(settings, self.root, self.journal, self.sidecars)
         self.services = upstream.SERVICES
         from awssim.state import State
 
@@ -79,4 +82,9 @@ class Stand:
             raise Refused("MissingAuthenticationToken", "Request is missing Authentication Token")
 
     def health(self) -> dict[str, object]:
-        return {"status": "ready", "services": list(self.services), "damaged": self.state.damaged}
+        return {"status": "ready", "services": list(self.services), "damaged": self._damaged()}
+
+    def _damaged(self) -> list[str]:
+        """The files that were set aside, until somebody has looked at them and taken them away."""
+        found = [*self.settings.services.glob("*.damaged-*"), *self.settings.objects.glob("damaged/*")]
+        return sorted(map(str, found))

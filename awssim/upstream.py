@@ -13,12 +13,13 @@ from awssim.journal import Journal
 from awssim.overrides.replace import replace
 from awssim.root import RootKey
 from awssim.settings import Settings
+from awssim.sidecars import Sidecars
 
 VERSION = "1.5.33"
 SERVICES = ("s3", "ecr", "iam", "sts", "eks")
 
 
-def load(settings: Settings, root: RootKey, journal: Journal) -> tuple[Any, Any]:
+def load(settings: Settings, root: RootKey, journal: Journal, sidecars: Sidecars) -> tuple[Any, Any]:
     """Import ministack for this state directory and return its ``app`` module, corrected, and the uploads under way."""
     os.environ.update(_environment(settings, root, journal))
     for name in ("AWS_SESSION_TOKEN", "LOCALSTACK_PERSISTENCE", "USE_SSL", "S3_REGION_STRICT"):
@@ -29,7 +30,7 @@ def load(settings: Settings, root: RootKey, journal: Journal) -> tuple[Any, Any]
         raise StandinError(f"ministack {VERSION} is needed, this is {ministack.app._version()}: run ./inv again")
     from awssim import overrides
 
-    return ministack.app, overrides.apply(journal)
+    return ministack.app, overrides.apply(journal, sidecars)
 
 
 def _environment(settings: Settings, root: RootKey, journal: Journal) -> dict[str, str]:
@@ -44,7 +45,7 @@ def _environment(settings: Settings, root: RootKey, journal: Journal) -> dict[st
         "SERVICES": ",".join(SERVICES),
         "LOG_LEVEL": "WARNING",
         "PERSIST_STATE": "0",
-        "S3_PERSIST": "1",
+        "S3_PERSIST": "0",
         "S3_DATA_DIR": str(journal.data),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",

@@ -7,6 +7,7 @@ from awssim.journal import Journal
 from awssim.overrides import (
     denials,
     listing,
+    loading,
     multipart,
     objects,
     policies,
@@ -16,9 +17,10 @@ from awssim.overrides import (
     signatures,
     variables,
 )
+from awssim.sidecars import Sidecars
 
 
-def apply(journal: Journal) -> multipart.Uploads:
+def apply(journal: Journal, sidecars: Sidecars) -> multipart.Uploads:
     """Apply every correction, once, after ministack is imported; the uploads under way are handed back."""
     signatures.apply()
     sessions.apply()
@@ -26,6 +28,7 @@ def apply(journal: Journal) -> multipart.Uploads:
     resources.apply()
     denials.apply()
     objects.apply(journal)
+    loading.apply(sidecars)
     reads.apply()
     listing.apply()
     policies.apply()

@@ -266,7 +266,11 @@ def _parts(directory: Path) -> list[tuple[int, dict[str, Any]]]:
     parts = []
     for path in directory.glob("*.json"):
         if path.stem.isdigit():
-            part = json.loads(path.read_text())
+            try:
+                part = json.loads(path.read_text())
+            except ValueError:
+                log.error("%s is damaged: that part has to be sent again", path)
+                continue
             if (directory / part["file"]).is_file():
                 body = Part.of(part["size"], bytes.fromhex(part["etag"].strip('"')))
                 parts.append((int(path.stem), {**part, "body": body}))
