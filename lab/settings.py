@@ -32,13 +32,19 @@ class Ports(_Frozen):
     """TCP ports on 127.0.0.1."""
 
     api: Port = 16443
+    """The Kubernetes API."""
     aws: Port = 4566
+    """S3, ECR, STS, IAM and EKS."""
     ecr: Port = 4567
     """The AWS stand-in beside LocalStack, which then has `aws`; unused otherwise."""
     mlflow: NodePort = 30500
+    """The shared MLflow."""
     serving: NodePort = 30080
+    """The iris service."""
     dashboard: NodePort = 30082
+    """The central dashboard."""
     pipelines: NodePort = 30083
+    """Training Jobs and runs (ml-pipeline-ui)."""
 
     @model_validator(mode="after")
     def _differ(self) -> Ports:
@@ -52,18 +58,26 @@ class Names(_Frozen):
     """How a tenant's things are named; {num} stands for the two digits."""
 
     profile: NameTemplate = "profile-user{num}"
+    """Of the Kubeflow Profile; a later edition of the course has kubeflow-user{num}."""
     namespace: NameTemplate = "kubeflow-user{num}"
+    """Of the tenant's namespace."""
     bucket: NameTemplate = "mlops-training-user{num}"
+    """Of the tenant's S3 bucket."""
     email: NameTemplate = "user{num}@mlops.local"
+    """Who the tenant is to Kubernetes: the Profile's owner."""
 
 
 class TenantGroup(_Frozen):
     """Tenants that share a role and a quota (cpu in cores, memory as a Kubernetes quantity)."""
 
     role: Literal["student", "instructor"]
+    """student or instructor; instructors may look into every tenant's namespace."""
     users: tuple[UserNumber, ...]
+    """Two digits each, 01 to 99."""
     cpu: Annotated[str, Field(pattern=_QUANTITY)]
+    """Quota of the namespace, in cores."""
     memory: Annotated[str, Field(pattern=_QUANTITY)]
+    """Quota of the namespace, as a Kubernetes quantity."""
 
     @field_validator("users")
     @classmethod
@@ -100,7 +114,9 @@ class Settings(_Frozen):
     """The whole lab, as lab.yaml and the environment describe it."""
 
     cluster: Literal["auto", "sim", "kind", "k3s", "current"] = "auto"
+    """auto, sim, kind, k3s or current; `auto` is kind or k3s where it is installed and works, else sim."""
     aws: Literal["auto", "standin", "localstack", "real"] = "auto"
+    """auto, standin, localstack or real; `auto` is LocalStack where Docker has it, else the stand-in."""
     nodes: Annotated[int, Field(ge=1, le=9)] = 1
     """Nodes of a cluster that the lab makes of containers (kind)."""
     context: Annotated[str, Field(max_length=253)] = ""
@@ -110,12 +126,16 @@ class Settings(_Frozen):
     host_address: Annotated[str, Field(pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3})?$")] = ""
     """This machine's address as the nodes of another's cluster reach it; found by itself where empty."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "ap-northeast-2"
+    """Where buckets and repositories are."""
     account: Annotated[str, Field(pattern=r"^[0-9]{12}$")] = "123456789012"
+    """The AWS account of the course."""
     eks_cluster: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] = "mlops-training-cluster"
+    """The name that `aws eks update-kubeconfig` is given."""
     ports: Ports = Ports()
     names: Names = Names()
     tenants: tuple[TenantGroup, ...]
     state: Path = ROOT / ".lab"
+    """The folder of everything that the lab keeps."""
 
     @model_validator(mode="after")
     def _unique(self) -> Settings:

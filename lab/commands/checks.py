@@ -13,7 +13,7 @@ from lab.commands.command import command
         "user": "one tenant or several: 01, 01,20, 01..05, all ($USER_NUM, as in the course's scripts; else all)",
         "part": "kubeflow, mlflow or storage (all three)",
         "json_": "print JSON",
-        "lang": "en or ko (the guides' own layout)",
+        "lang": "en or ko, the guides' own layout ($LAB_LANG; else en)",
         "junit": "also write JUnit XML to this file",
         "html": "also write one self-contained page to this file",
         "watch": "again every few seconds until all is green",
@@ -26,7 +26,7 @@ def verify(
     user: str = "",
     part: str = "",
     json_: bool = False,
-    lang: str = "en",
+    lang: str = "",
     junit: str = "",
     html: str = "",
     watch: bool = False,
@@ -38,7 +38,7 @@ def verify(
     from lab import world
 
     user = user or os.environ.get("USER_NUM", "")
-    out = verification.output(as_json=json_, lang=lang, junit=junit, html=html)
+    out = verification.output(as_json=json_, lang=lang or os.environ.get("LAB_LANG", "en"), junit=junit, html=html)
     loaded = world.load(cluster=cluster, aws=aws)
     sys.exit(verification.main(loaded, out, user=user, part=part, watch=watch))
 
