@@ -64,7 +64,12 @@ def status(ctx: Context, json_: bool = False) -> None:
 
 @command(
     positional=["name"],
-    help={"name": "start of a pod's name, or kubesim, awssim", "namespace": "where it runs", "tail": "how many lines"},
+    help={
+        "name": "start of a pod's name, or kubesim, awssim",
+        "namespace": "where it runs",
+        "follow": "go on as more is written",
+        "tail": "how many lines",
+    },
 )
 def logs(ctx: Context, name: str, namespace: str = "", follow: bool = False, tail: int = 100) -> None:
     """Show a workload's log: ./inv logs mlflow-server --namespace kubeflow-user01"""
