@@ -1,9 +1,9 @@
 """`invoke push`: an image into a tenant's ECR repository, as that tenant, with no Docker on this machine.
 
-What it pushes is a real OCI image with what the lab's own build of it has: the files that the Dockerfile copies, its environment, entrypoint, user and
-labels. The base image and the packages are not in it (the simulator takes those of the lab's environment) and its label `mlops-lab.contents` says so: any
-registry client can pull and read it, the simulator runs it, and `docker run` finds no Python in it. For one with everything in it: `invoke build --push`.
-A folder that is an OCI layout (`index.json`, as skopeo writes it) is pushed as it is.
+What it pushes is a real OCI image with what the lab's own build of it has: the files that the Dockerfile copies, its environment, entrypoint,
+user and labels. The base image and the packages are not in it (the simulator takes those of the lab's environment), and its label
+`mlops-lab.contents` says so: any registry client can pull and read it, the simulator runs it, and `docker run` finds no Python in it. For one with
+everything in it: `invoke build --push`. A folder that is an OCI layout (`index.json`, as skopeo writes it) is pushed as it is.
 """
 
 from __future__ import annotations

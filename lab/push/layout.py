@@ -42,6 +42,11 @@ class Blob:
     def open(self) -> IO[bytes]:
         return self.path.open("rb") if self.path else io.BytesIO(self.data)
 
+    def read(self) -> bytes:
+        """All of it: for manifests, which are small."""
+        with self.open() as file:
+            return file.read()
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -106,7 +111,7 @@ def read(folder: Path) -> Layout:
     try:
         index = json.loads((folder / "index.json").read_text())
         (only,) = index["manifests"]
-        manifest = _blob(folder, only["digest"]).open().read()
+        manifest = _blob(folder, only["digest"]).read()
         parsed = json.loads(manifest)
         blobs = tuple(_blob(folder, item["digest"]) for item in (parsed["config"], *parsed["layers"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
