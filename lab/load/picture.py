@@ -88,7 +88,7 @@ def _number(value: float | None) -> str:
 def _charts(load: Load) -> list[Chart]:
     sums = [total([second]) for second in load.samples.seconds]
     wanted = [(float(t), load.pattern.rate(t)) for t in range(len(sums))]
-    answered = [(float(t), float(one.answered)) for t, one in enumerate(sums)]
+    answered = [(float(t), float(one.arrived)) for t, one in enumerate(sums)]
     failures = [(float(t), float(one.failed)) for t, one in enumerate(sums) if one.failed]
     p50 = [(float(t), one.p50) for t, one in enumerate(sums) if one.p50 is not None]
     p99 = [(float(t), one.p99) for t, one in enumerate(sums) if one.p99 is not None]

@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Second:
-    """The requests that were due in one second. `latencies` (s) count from the moment a request was due, not from when it could be sent."""
+    """The requests that were due in one second. `latencies` (s) count from the moment a request was due, not from when it could be sent.
+
+    `arrived` counts answers in the second they came, whenever they were due: where it falls behind `sent`, requests pile up.
+    """
 
     sent: int = 0
+    arrived: int = 0
     latencies: list[float] = field(default_factory=list)
     failed: int = 0
     retried: int = 0
@@ -42,6 +46,7 @@ class Samples:
         return self.seconds[int(time)]
 
     def answered(self, due: float, answer: Answer) -> None:
+        self.at(due + answer.latency).arrived += 1
         second = self.at(due)
         second.latencies.append(answer.latency)
         second.retried += answer.retried
@@ -59,6 +64,7 @@ class Sum:
 
     seconds: int
     sent: int
+    arrived: int
     answered: int
     failed: int
     retried: int
@@ -68,7 +74,8 @@ class Sum:
 
     @property
     def rate(self) -> float:
-        return self.answered / self.seconds if self.seconds else 0.0
+        """Answers a second, as they came."""
+        return self.arrived / self.seconds if self.seconds else 0.0
 
 
 def total(seconds: Iterable[Second]) -> Sum:
@@ -77,6 +84,7 @@ def total(seconds: Iterable[Second]) -> Sum:
     return Sum(
         seconds=len(chosen),
         sent=sum(second.sent for second in chosen),
+        arrived=sum(second.arrived for second in chosen),
         answered=len(latencies),
         failed=sum(second.failed for second in chosen),
         retried=sum(second.retried for second in chosen),
