@@ -7,10 +7,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from lab.kube import Cluster
 from tests.e2e.conftest import ROOT, Lab, fresh_lab
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -67,6 +67,5 @@ def test_an_image_that_cannot_be_had_stops_the_rollout_and_nothing_else(lab: Lab
 
 
 def images(lab: Lab) -> set[str]:
-    listed = lab.inv("kubectl", "get pods -n mlops-serving -o json").stdout
-    pods: list[Any] = json.loads(listed)["items"]
+    pods = Cluster(lab.state / "kubeconfig").list("v1", "Pod", "mlops-serving")
     return {pod["spec"]["containers"][0]["image"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
