@@ -19,7 +19,7 @@ import yaml
 
 from kubesim import addresses, builtin, controllers, ending, node
 from kubesim.admission.chain import Chain
-from kubesim.api import bootstrap, events, services
+from kubesim.api import apiservices, bootstrap, events, services
 from kubesim.api.app import Server
 from kubesim.api.http import Front, tls
 from kubesim.api.local import LocalClient
@@ -158,6 +158,7 @@ async def _start(cluster: Cluster, stack: contextlib.AsyncExitStack) -> None:
     background = Background()
     stack.push_async_callback(background.stop)
     background.start("definitions", server.crds.run)
+    background.start("apiservices", apiservices.Registrations(server).run)
     background.start("events", lambda: events.expire(server))
     if settings.node:
         _start_node(cluster, background, stack)

@@ -88,6 +88,7 @@ RULES: dict[str, Rules] = {
     "certificates.k8s.io/v1/certificatesigningrequests": Rules(
         machinery.signing_request, machinery.signing_request_update, names.path_segment
     ),
+    "apiregistration.k8s.io/v1/apiservices": Rules(machinery.api_service, config.no_update, names.path_segment),
     "coordination.k8s.io/v1/leases": Rules(machinery.lease, machinery.lease_update),
 }
 

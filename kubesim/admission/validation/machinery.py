@@ -143,3 +143,11 @@ def lease(problems: Problems, obj: Object) -> None:
 
 def lease_update(problems: Problems, obj: Object, old: Object) -> None:
     lease(problems, obj)
+
+
+def api_service(problems: Problems, obj: Object) -> None:
+    """Its name is the group version it is of."""
+    spec, name = obj.get("spec") or {}, obj["metadata"].get("name")
+    wanted = f"{spec.get('version', '')}.{spec.get('group', '')}"
+    if name != wanted:
+        problems.invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"')
