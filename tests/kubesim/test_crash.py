@@ -195,7 +195,7 @@ async def listed(session: aiohttp.ClientSession) -> tuple[dict[str, tuple[int, s
     return found, int(body["metadata"]["resourceVersion"])
 
 
-@pytest.mark.timeout(60 + 8 * KILLS)
+@pytest.mark.timeout(60 + 30 * KILLS)
 async def test_kill_9_under_load_loses_nothing(server: Process) -> None:
     pods = await running_pods(server)
     expected, revision, watcher = Expected(), 0, None
