@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from lab.bundle import manifest, zstd
-from lab.bundle.manifest import FOLDER, NAME, File, Manifest
+from lab.bundle.manifest import CLONE, FOLDER, NAME, Manifest
 from lab.errors import LabError
 
 _PIECE = 1 << 20
@@ -29,7 +29,7 @@ def write(path: Path, described: Manifest, files: Mapping[str, Path], source: Ma
         with draft.open("xb") as raw, _compressed(raw, path.name) as out, tarfile.open(fileobj=out, mode="w|") as tar:
             _add_text(tar, NAME, described.text())
             for name in sorted(source):
-                tar.add(source[name], arcname=f"mlops-lab/{name}", recursive=False, filter=_plain)
+                tar.add(source[name], arcname=CLONE + name, recursive=False, filter=_plain)
             for one in described.files:
                 tar.add(files[one.path], arcname=FOLDER + one.path, recursive=False, filter=_plain)
         draft.replace(path)
@@ -86,7 +86,7 @@ def unpack(path: Path, folder: Path) -> Manifest:
     try:
         with _members(path) as tar:
             _first(tar, path)
-            _take(tar, draft, {one.path: one for one in described.files}, path.name)
+            _take(tar, draft, described, path.name)
         (draft / "manifest.json").write_text(described.text())
         shutil.rmtree(folder, ignore_errors=True)
         draft.replace(folder)
@@ -150,18 +150,18 @@ def _first(tar: tarfile.TarFile, path: Path) -> Manifest:
     return manifest.read(file.read().decode(errors="replace"), source=path.name)
 
 
-def _take(tar: tarfile.TarFile, folder: Path, wanted: dict[str, File], source: str) -> None:
-    for item in tar:
-        if not item.name.startswith(FOLDER):
-            continue  # the clone, for those who unpack it with tar
-        name = item.name.removeprefix(FOLDER)
-        if name not in wanted or not item.isreg():
-            raise _broken(source, f"{name} is in it, the manifest does not name it")
-        one = wanted.pop(name)
-        file = tar.extractfile(item)
-        assert file is not None, "a regular file has contents"
-        if _copy(file, _inside(folder, name, source), executable=bool(item.mode & 0o100)) != one.sha256:
-            raise _broken(source, f"{name} is not what was packed")
+def _take(tar: tarfile.TarFile, folder: Path, described: Manifest, source: str) -> None:
+    """Everything below bundle/ into `folder`; the clone beside it is only checked."""
+    wanted = {FOLDER + one.path: one for one in described.files} | {CLONE + one.path: one for one in described.source}
+    for item in iter(tar.next, None):
+        one = wanted.pop(item.name, None)
+        file = tar.extractfile(item) if item.isreg() else None
+        if one is None or file is None:
+            raise _broken(source, f"{item.name} is in it, the manifest does not name it")
+        inside = item.name.startswith(FOLDER)
+        path = _inside(folder, one.path, source) if inside else Path(os.devnull)
+        if _copy(file, path, executable=bool(item.mode & 0o100)) != one.sha256:
+            raise _broken(source, f"{one.path} is not what was packed")
     if wanted:
         raise _broken(source, f"{min(wanted)} is missing")
 
@@ -178,7 +178,7 @@ def _copy(file: IO[bytes], path: Path, *, executable: bool) -> str:
     """Write it and return its sum. What cannot be written is this machine's fault, not the bundle's."""
     digest = hashlib.sha256()
     try:
-        out = path.open("xb")
+        out = path.open("wb")
     except OSError as error:
         raise LabError(f"cannot write {path}: {error.strerror}", "is there room? df -h") from None
     with out:
@@ -188,7 +188,8 @@ def _copy(file: IO[bytes], path: Path, *, executable: bool) -> str:
                 out.write(piece)
             except OSError as error:
                 raise LabError(f"cannot write {path}: {error.strerror}", "is there room? df -h") from None
-    path.chmod(0o755 if executable else 0o644)
+    if path != Path(os.devnull):
+        path.chmod(0o755 if executable else 0o644)
     return digest.hexdigest()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def collect(
         files = {f"wheels/{path.name}": path for path in _wheels(settings, lock, say)}
         files |= {f"tools/{path.name}": path for path in _tools(settings, provider, say)}
         files |= {f"images/{path.name}": path for path in _images(settings, provider, Path(draft), say)}
-        described = _describe(provider.name, lock, files)
+        described = _describe(provider.name, lock, files, source)
         say(f"writing {output}: {len(files)} files, {sum(one.size for one in described.files) / 1e6:.0f} MB")
         archive.write(output, described, files, source)
     return described
@@ -89,8 +89,12 @@ def _images(settings: Settings, provider: Provider, draft: Path, say: Callable[[
     return sorted(draft.iterdir())
 
 
-def _describe(cluster: str, lock: Path, files: dict[str, Path]) -> Manifest:
-    listed = tuple(File(name, path.stat().st_size, sum_of(path)) for name, path in sorted(files.items()))
+def _describe(cluster: str, lock: Path, files: dict[str, Path], source: dict[str, Path]) -> Manifest:
     _, python = manifest.here()
     made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Manifest(cluster, platform.machine(), python, sum_of(lock), made, listed)
+    return Manifest(cluster, platform.machine(), python, sum_of(lock), made, listed(files), listed(source))
+
+
+def listed(files: Mapping[str, Path]) -> tuple[File, ...]:
+    """Files by their names, with what tells whether they are whole."""
+    return tuple(File(name, path.stat().st_size, sum_of(path)) for name, path in sorted(files.items()))

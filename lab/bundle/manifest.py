@@ -12,7 +12,8 @@ from typing import Any
 from lab.errors import LabError
 
 FORMAT = 1
-FOLDER = "mlops-lab/bundle/"
+CLONE = "mlops-lab/"
+FOLDER = CLONE + "bundle/"
 NAME = FOLDER + "manifest.json"
 
 
@@ -36,6 +37,8 @@ class Manifest:
     """SHA-256 of the requirements.lock that its wheels are the packages of."""
     made: str
     files: tuple[File, ...]
+    source: tuple[File, ...] = ()
+    """The clone beside bundle/, by paths below it: checked in the archive, and nobody's business once somebody works with it."""
     format: int = FORMAT
 
     def text(self) -> str:
@@ -56,10 +59,14 @@ def read(text: str, *, source: str) -> Manifest:
                 f"{source} has format {found['format']}, this lab reads format {FORMAT}",
                 "use the lab inside it: tar -xf it, then cd mlops-lab && ./inv up",
             )
-        files = tuple(File(str(one["path"]), int(one["size"]), str(one["sha256"])) for one in found.pop("files"))
-        return Manifest(**{**_strings(found), "files": files, "format": FORMAT})
+        files, clone = _files(found.pop("files")), _files(found.pop("source"))
+        return Manifest(**{**_strings(found), "files": files, "source": clone, "format": FORMAT})
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(f"{source} is not a bundle of this lab: its manifest.json is damaged ({error})") from None
+
+
+def _files(listed: list[dict[str, Any]]) -> tuple[File, ...]:
+    return tuple(File(str(one["path"]), int(one["size"]), str(one["sha256"])) for one in listed)
 
 
 def _strings(found: Mapping[str, Any]) -> dict[str, Any]:
