@@ -35,6 +35,16 @@ class Engine:
     def certificates(self) -> Path:
         return self.folder / "certs.d" / REGISTRY
 
+    @contextmanager
+    def chosen(self) -> Iterator[None]:
+        """For the time of the block it is the engine that the lab's own code finds."""
+        before = os.environ.get("DOCKER_HOST")
+        os.environ["DOCKER_HOST"] = self.host
+        try:
+            yield
+        finally:
+            os.environ.pop("DOCKER_HOST") if before is None else os.environ.update(DOCKER_HOST=before)
+
     def docker(self, *command: str, text: str = "", fails: bool = False) -> str:
         """The `docker` command with a configuration of the tests' own; its output, or its errors where it is to fail."""
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "DOCKER_HOST": self.host}
@@ -58,8 +68,13 @@ def reason_to_skip() -> str:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Engine]:
-    """Its own engine where it may start one, so that a user's images are left alone; else the one that answers."""
-    if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("unshare") is None:
+    """The one that DOCKER_HOST names; else one of its own where it may start one, so that a user's images are left alone; else the usual one."""
+    if (
+        os.environ.get("DOCKER_HOST")
+        or os.geteuid() != 0
+        or shutil.which("dockerd") is None
+        or shutil.which("unshare") is None
+    ):
         yield Engine(os.environ.get("DOCKER_HOST", engine.USUAL), folder, own=False)
         return
     made = Engine(f"unix://{folder}/docker.sock", folder, own=True)
@@ -93,12 +108,10 @@ def _until_ready(made: Engine, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while True:
         try:
-            os.environ["DOCKER_HOST"], before = made.host, os.environ.get("DOCKER_HOST")
-            engine.connect(timeout=5).close()
+            with made.chosen():
+                engine.connect(timeout=5).close()
             return
         except ToolMissing:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError((made.folder / "dockerd.log").read_text()[-2000:]) from None
             time.sleep(0.1)
-        finally:
-            os.environ.pop("DOCKER_HOST") if before is None else os.environ.update(DOCKER_HOST=before)

@@ -11,7 +11,7 @@ import yaml
 from kubesim.node import dockerfile
 from tests.images.stack import ROOT
 
-IMAGES = ("mlflow", "postgres", "serving", "training")
+IMAGES = ("awssim", "kubeflow-lite", "mlflow", "notebook", "postgres", "serving", "training")
 MANIFESTS = [*sorted((ROOT / "k8s").glob("0*.yaml")), ROOT / "k8s/postgres.yaml", ROOT / "k8s/tenant/mlflow.yaml"]
 
 
