@@ -34,7 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="serve until SIGTERM")
     serve.add_argument("--state", type=Path, required=True, help="directory of keys, objects, images and settings")
-    serve.add_argument("--address", default="127.0.0.1", help="address to listen on, or several with commas (default: loopback only)")
+    serve.add_argument(
+        "--address", default="127.0.0.1", help="address to listen on, or several with commas (default: loopback only)"
+    )
     serve.add_argument("--port", type=int, default=4566)
     serve.add_argument(
         "--eks-endpoint", default="https://127.0.0.1:16443", help="API server that describe-cluster names"

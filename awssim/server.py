@@ -54,10 +54,11 @@ class _Server(uvicorn.Server):
 
 
 async def _upkeep(stand: "Stand") -> None:
-    """Lifecycle rules and the sweep, now and every hour."""
+    """Lifecycle rules of images and objects, and the sweep, now and every hour."""
     while True:
         try:
             await stand.registry.maintain()
+            await stand.expire_objects()
         except OSError as error:
             log.error("upkeep failed, it is tried again in an hour: %s", error)
         await asyncio.sleep(3600)

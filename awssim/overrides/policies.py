@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any
 
+from awssim.overrides.expiry import with_prefixes
 from awssim.overrides.replace import replace
 
 _VERSIONS = ("2012-10-17", "2008-10-17")
@@ -42,7 +43,7 @@ def apply() -> None:
     from ministack.services import s3
 
     replace(s3, "_put_bucket_policy", lambda original: _checked(s3, original, bucket_policy_error))
-    replace(s3, "_put_bucket_lifecycle", lambda original: _checked(s3, original, lifecycle_error))
+    replace(s3, "_put_bucket_lifecycle", lambda original: _checked(s3, with_prefixes(s3, original), lifecycle_error))
     replace(s3, "_put_bucket_cors", functools.partial(_checked_root, s3, "CORSConfiguration"))
     replace(s3, "_put_public_access_block", functools.partial(_checked_root, s3, "PublicAccessBlockConfiguration"))
     replace(iam_evaluator, "validate_policy_document", _make_validate)
@@ -169,7 +170,8 @@ def lifecycle_error(s3: Any, bucket: str, body: bytes) -> Any:
     if error is not None:
         return error
     rules = [element for element in _root(s3, body) if _tag(element) == "Rule"]
-    malformed = not rules or any("Status" not in {_tag(child) for child in rule} for rule in rules)
+    children = [{_tag(child) for child in rule} for rule in rules]
+    malformed = not rules or any("Status" not in tags or not tags & {"Filter", "Prefix"} for tags in children)
     numbers = [element.text or "" for rule in rules for element in rule.iter() if _tag(element) in _NUMBERS]
     if malformed or not all(text.strip().isdigit() for text in numbers):
         return s3._error("MalformedXML", s3._MALFORMED_XML, 400)
