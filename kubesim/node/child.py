@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from kubesim.node import mounts
+from kubesim.node.birth import Line
 from kubesim.node.guest import kubesim_guest
 from kubesim.node.launch import Launch
 
@@ -48,38 +49,49 @@ class NotFound(OSError):
     """The program is not on PATH."""
 
 
-def main_container(launch: Launch, *, stdio: Sequence[int], report: int, warm: bool) -> NoReturn:
-    """Become the container. What fails before the program runs is written to `report`, which closes when it runs."""
+def main_container(launch: Launch, *, stdio: Sequence[int], line: Line, warm: bool) -> NoReturn:
+    """Become the container. What fails before the program runs is told on `line`, which closes when it runs."""
     try:
+        if launch.private_root:
+            mounts.unshare(processes=launch.private_pids)
+        if launch.private_pids:
+            line.relay()
         _session(stdio, tty=launch.tty)
         if launch.private_root:
-            mounts.unshare()
             if launch.hostname:
                 mounts.set_hostname(launch.hostname)
-            mounts.build(f"{launch.folder}/root", launch.mounts, hidden=launch.hidden, reachable=launch.reachable)
-        _become(launch.user, launch.group, launch.groups)
-        _run(launch.argv, launch.env, launch.cwd, warm=warm, report=report)
+            mounts.build(
+                f"{launch.folder}/root",
+                launch.mounts,
+                hidden=launch.hidden,
+                reachable=launch.reachable,
+                processes=launch.private_pids,
+            )
+        _become(launch, line)
+        _run(launch.argv, launch.env, launch.cwd, warm=warm, line=line)
     except OSError as error:
-        _fail(report, error)
+        _fail(line, error)
 
 
 def main_exec(
-    pid: int, launch: Launch, argv: Sequence[str], *, stdio: Sequence[int], report: int, tty: bool, warm: bool
+    pid: int, launch: Launch, argv: Sequence[str], *, stdio: Sequence[int], line: Line, tty: bool, warm: bool
 ) -> NoReturn:
     """Become a process beside the container's (kubectl exec, exec probes): its namespaces, user, environment and folder."""
     try:
-        _session(stdio, tty=tty)
         if launch.private_root:
             mounts.join(pid)
-        _become(launch.user, launch.group, launch.groups)
+        if launch.private_pids:
+            line.relay()
+        _session(stdio, tty=tty)
+        _become(launch, line)
         env = {**launch.env, "TERM": "xterm"} if tty else launch.env
-        _run(argv, env, launch.cwd, warm=warm, report=report)
+        _run(argv, env, launch.cwd, warm=warm, line=line)
     except OSError as error:
-        _fail(report, error)
+        _fail(line, error)
 
 
-def _fail(report: int, error: OSError) -> NoReturn:
-    os.write(report, str(error.args[0] if isinstance(error, NotFound) else error).encode()[:4000])
+def _fail(line: Line, error: OSError) -> NoReturn:
+    line.fail(str(error.args[0] if isinstance(error, NotFound) else error))
     os._exit(127 if isinstance(error, FileNotFoundError | NotFound) else 126)
 
 
@@ -95,8 +107,9 @@ def _session(stdio: Sequence[int], *, tty: bool) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def _become(user: int | None, group: int | None, groups: Sequence[int]) -> None:
-    """Drop to the container's user where this process is root, and die with the shim."""
+def _become(launch: Launch, line: Line) -> None:
+    """Drop to the container's user where this process is root, die with the shim, and have it asked about connections from the pod's address."""
+    user, group, groups = launch.user, launch.group, launch.groups
     if os.getuid() == 0 and (user or group or groups):
         os.setgroups(list(groups))
         os.setgid(group if group is not None else user or 0)
@@ -104,11 +117,13 @@ def _become(user: int | None, group: int | None, groups: Sequence[int]) -> None:
             os.setuid(user)
         _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == 1:
+    if not line.shim_lives:
         os._exit(137)
+    if "KUBESIM_POD_IP" in launch.env:
+        line.guard()
 
 
-def _run(argv: Sequence[str], env: Mapping[str, str], cwd: str, *, warm: bool, report: int) -> NoReturn:
+def _run(argv: Sequence[str], env: Mapping[str, str], cwd: str, *, warm: bool, line: Line) -> NoReturn:
     os.umask(0o022)
     try:
         os.chdir(cwd)
@@ -118,8 +133,8 @@ def _run(argv: Sequence[str], env: Mapping[str, str], cwd: str, *, warm: bool, r
     program = find(argv[0], env, cwd)
     python = python_program(program, argv) if warm else None
     if python is None:
-        os.closerange(3, report)
-        os.closerange(report + 1, 65536)
+        os.closerange(3, line.fileno())
+        os.closerange(line.fileno() + 1, 65536)
         os.execve(program, list(argv), dict(env))
     os.closerange(3, 65536)
     _python(python, env)

@@ -137,6 +137,7 @@ async def prepare(host: Host, pod: Object, container: Container, image: Image, p
         folder=str(folder),
         log=str(log),
         private_root=host.private,
+        private_pids=host.private_pids and not pod["spec"].get("hostPID"),
         mounts=mounts,
         hidden=_hidden(host.options.state),
         reachable=sorted({sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable)), str(GUEST)})

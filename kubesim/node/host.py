@@ -16,6 +16,7 @@ from kubesim.controllers.clock import SystemClock
 from kubesim.controllers.recorder import Events, Note, Source
 from kubesim.node import network
 from kubesim.node.images import ImageStore
+from kubesim.node.isolation import Isolation
 from kubesim.node.network import Addresses
 from kubesim.node.probes import Prober
 from kubesim.node.runtime import Runtime
@@ -45,6 +46,8 @@ class Host:
     images: ImageStore
     prober: Prober
     private: bool
+    private_pids: bool = False
+    isolation: Isolation | None = None
     offset: int = field(default_factory=network.low_port_offset)
     services: list[Object] = field(default_factory=list)
     names: dict[str, list[str]] = field(default_factory=dict)

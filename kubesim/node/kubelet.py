@@ -23,6 +23,7 @@ from kubesim.errors import AlreadyExists, ApiError, Conflict, NotFound
 from kubesim.node import logs, mounts, network, status
 from kubesim.node.host import Host, Options, capacity
 from kubesim.node.images import ImageStore
+from kubesim.node.isolation import Isolation
 from kubesim.node.pods import PodWorker
 from kubesim.node.probes import Prober
 from kubesim.node.runtime import Exit, Found, Runtime, end_all, shim_key
@@ -46,13 +47,26 @@ class Node:
     def __init__(self, client: Client, options: Options) -> None:
         self.options, self.client = options, client
         self.runtime = Runtime(options.state / "node", self._exited)
-        private = mounts.available() if options.namespaces is None else options.namespaces
-        self.host = Host(options, client, self.runtime, ImageStore(options.state), Prober(self.runtime), private)
+        can = mounts.available() if options.namespaces is not False else mounts.Isolation(mounts=False, processes=False)
+        private = can.mounts if options.namespaces is None else options.namespaces
+        self.host = Host(
+            options, client, self.runtime, ImageStore(options.state), Prober(self.runtime), private, can.processes
+        )
         clock = SystemClock()
         self.pods = Informer(client, "v1/pods", clock)
         self.services = Informer(client, "v1/services", clock)
         self.slices = Informer(client, "discovery.k8s.io/v1/endpointslices", clock)
         self.network = Services(self.host, self.services, self.slices, self._names_changed)
+        self.policies = Informer(client, "networking.k8s.io/v1/networkpolicies", clock)
+        self.namespaces = Informer(client, "v1/namespaces", clock)
+        self.isolation = self.host.isolation = Isolation(
+            self.policies,
+            self.namespaces,
+            self._placed,
+            self.network.frontends,
+            (self.runtime.police, self.network.police),
+            offset=self.host.offset,
+        )
         self.workers: dict[str, PodWorker] = {}
         self.found: dict[str, list[Found]] = {}
         self.meter = Meter()
@@ -65,18 +79,27 @@ class Node:
         """Until cancelled. `ready` is set once pods are being taken."""
         found = await self.runtime.start()
         async with asyncio.TaskGroup() as group:
-            for informer in (self.services, self.slices, self.pods):
+            informers = (self.services, self.slices, self.policies, self.namespaces, self.pods)
+            for informer in informers:
                 group.create_task(informer.run())
             group.create_task(self.host.events.run())
             await self._register()
-            for informer in (self.services, self.slices, self.pods):
+            for informer in informers:
                 await informer.synced.wait()
             self.network.update_names()
             await self._adopt(found)
             self.pods.on(self._pod_changed)
             self.ready.set()
             warmer = Warmer(self.host.images, self.runtime.warm, shim_key)
-            for work in (self.network.run(), self.network.watch_proxy(), self._beat(), self._measure(), warmer.run()):
+            self.network.on_change = self.isolation.changed.set
+            for work in (
+                self.network.run(),
+                self.network.watch_proxy(),
+                self.isolation.run(),
+                self._beat(),
+                self._measure(),
+                warmer.run(),
+            ):
                 group.create_task(work)
 
     async def stop(self, *, containers: bool) -> None:
@@ -125,7 +148,7 @@ class Node:
                 one.labels["namespace"],
                 one.labels["pod"],
             )
-            await self.runtime.signal(one.id, signal.SIGKILL, everyone=True)
+            await self.runtime.kill(one.id)
             shutil.rmtree(self.host.folder / "containers" / one.id, ignore_errors=True)
             await self.runtime.forget(one.id)
             shutil.rmtree(
@@ -136,6 +159,8 @@ class Node:
         return bool(pod["spec"].get("nodeName") == self.options.name)
 
     def _pod_changed(self, old: Object | None, new: Object | None) -> None:
+        if old is None or new is None or old["metadata"].get("labels") != new["metadata"].get("labels"):
+            self.isolation.changed.set()
         if new is None:
             assert old is not None
             if worker := self.workers.get(old["metadata"]["uid"]):
@@ -176,6 +201,14 @@ class Node:
         for worker in self.workers.values():
             with contextlib.suppress(OSError):
                 worker.place_hosts()
+
+    def _placed(self) -> dict[str, Object]:
+        """Pods by their address, those of the node's own network excepted."""
+        return {
+            worker.address: worker.pod
+            for worker in self.workers.values()
+            if worker.address and worker.address != network.NODE_ADDRESS and not worker.final[0]
+        }
 
     def worker(self, namespace: str, name: str) -> PodWorker | None:
         """The pod of that name as it runs here."""

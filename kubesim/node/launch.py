@@ -20,8 +20,9 @@ class Mount:
 class Launch:
     """One container. `folder` is its own folder on the host (state.json, exit.json), `log` its CRI log file.
 
-    `private_root` asks for mount namespaces; `mounts` matter only then. `user` is None for the user that runs the lab. `hidden` are host
-    folders that the container must not see, `reachable` those that it must be able to enter whatever user it runs as.
+    `private_root` asks for mount namespaces; `mounts` matter only then. `private_pids` asks for a PID namespace too. `user` is None for the user
+    that runs the lab. `hidden` are host folders that the container must not see, `reachable` those that it must be able to enter whatever user
+    it runs as.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Launch:
     folder: str
     log: str
     private_root: bool = False
+    private_pids: bool = False
     mounts: Sequence[Mount] = ()
     hidden: Sequence[str] = ()
     reachable: Sequence[str] = ()

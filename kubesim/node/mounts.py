@@ -15,7 +15,9 @@ import ctypes
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -23,8 +25,9 @@ from kubesim.node.launch import Mount
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER = 0x20000, 0x4000000, 0x10000000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x4000000, 0x10000000, 0x20000000
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+_MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
 _MNT_DETACH = 2
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}.get(os.uname().machine, -1)
 _SYS_MOUNT_SETATTR = 442
@@ -61,10 +64,12 @@ def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> N
     )
 
 
-def unshare() -> None:
-    """Private mounts and host name for this process; as an ordinary user inside a user namespace that maps this user to itself."""
+def unshare(*, processes: bool = False) -> None:
+    """Private mounts and host name for this process; as an ordinary user inside a user namespace that maps this user to itself. `processes`: what it
+    forks from now on is in a PID namespace, the first child as process 1."""
     uid, gid = os.getuid(), os.getgid()
-    _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWUTS | (CLONE_NEWUSER if uid else 0)), "unshare")
+    kinds = CLONE_NEWNS | CLONE_NEWUTS | (CLONE_NEWUSER if uid else 0) | (CLONE_NEWPID if processes else 0)
+    _check(_libc.unshare(kinds), "unshare")
     if uid:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
@@ -73,9 +78,9 @@ def unshare() -> None:
 
 
 def join(pid: int) -> None:
-    """Enter the namespaces of a container's process (exec)."""
+    """Enter the namespaces of a container's process (exec); its PID namespace is that of children only."""
     handles = []
-    for kind in ("user", "uts", "mnt"):
+    for kind in ("user", "uts", "pid", "mnt"):
         theirs = f"/proc/{pid}/ns/{kind}"
         if os.readlink(theirs) != os.readlink(f"/proc/self/ns/{kind}"):
             handles.append(os.open(theirs, os.O_RDONLY | os.O_CLOEXEC))
@@ -169,6 +174,10 @@ class Root:
         os.mkdir(f"{self.at}/dev/shm")
         _mount("tmpfs", f"{self.at}/dev/shm", "tmpfs", 0, "mode=1777")
 
+    def own_processes(self) -> None:
+        """A /proc that shows the processes of this PID namespace and no others."""
+        _mount("proc", f"{self.at}/proc", "proc", _MS_NOSUID_NODEV_NOEXEC)
+
     def _synthesize(self, folder: str, *, show: Sequence[str] | None = None) -> None:
         """Turn a folder of the host into a tmpfs that shows its entries, so that more can be put beside them."""
         _mount("tmpfs", self.at + folder, "tmpfs", 0, "mode=0755,size=8m")
@@ -244,12 +253,21 @@ def _read_only(target: str) -> None:
         _libc.mount(b"none", target.encode(), b"", _MS_REMOUNT | _MS_BIND | _MS_RDONLY, b"")
 
 
-def build(at: str, mounts: Sequence[Mount], *, hidden: Sequence[str] = (), reachable: Sequence[str] = ()) -> None:
-    """Make the root at `at` (an empty folder) and enter it. `unshare` comes first."""
+def build(
+    at: str,
+    mounts: Sequence[Mount],
+    *,
+    hidden: Sequence[str] = (),
+    reachable: Sequence[str] = (),
+    processes: bool = False,
+) -> None:
+    """Make the root at `at` (an empty folder) and enter it. `unshare` comes first; `processes`: with a /proc of this PID namespace."""
     root = Root(at)
     for path in reachable:
         root.reach(path)
     root.devices()
+    if processes:
+        root.own_processes()
     for mount in sorted(mounts, key=lambda mount: mount.target.count("/")):
         root.bind(mount)
     for path in NEEDED:
@@ -259,21 +277,36 @@ def build(at: str, mounts: Sequence[Mount], *, hidden: Sequence[str] = (), reach
     root.enter()
 
 
+@dataclass(frozen=True)
+class Isolation:
+    """What the kernel lets this user have: a private root, and a PID namespace in it."""
+
+    mounts: bool
+    processes: bool
+
+
 @cache
-def available() -> bool:
-    """Whether this user may have a private root here: tried once, in a process of its own."""
-    return (
-        subprocess.run([sys.executable, "-m", __name__], capture_output=True, check=False, timeout=30).returncode == 0
-    )
+def available() -> Isolation:
+    """Tried once, in processes of their own."""
+    return Isolation(_works(), _works("processes"))
 
 
-if __name__ == "__main__":
-    import tempfile
+def _works(*arguments: str) -> bool:
+    command = [sys.executable, "-m", __name__, *arguments]
+    return subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
 
+
+def _try(*, processes: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         child = os.fork()
         if not child:
-            unshare()
-            build(folder, [Mount(source="/proc", target="/kubesim/probe")])
-            os._exit(0)
+            unshare(processes=processes)
+            if processes and (inner := os.fork()):
+                os._exit(os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1]))
+            build(folder, [Mount(source="/dev/null", target="/kubesim/probe")], processes=processes)
+            os._exit(0 if not processes or os.readlink("/proc/self") == "1" else 1)
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+if __name__ == "__main__":
+    _try(processes="processes" in sys.argv)

@@ -6,7 +6,8 @@ connections, as kube-proxy has it: nothing listens. A port that is taken is repo
 
 A backend is picked at random (sessionAffinity ClientIP: the same one while it is ready); one that refuses is passed over for another,
 which kube-proxy would not do. Connections to pods are made from the client's own address where that is a pod's. A change of endpoints
-leaves open connections alone. TCP only.
+leaves open connections alone. TCP only. Backends that NetworkPolicies (`Rules`) close to the client are passed over too; where none is left the
+client's connection is reset.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
+
+from kubesim.node.rules import Rules
 
 Place = tuple[str, int]
 
@@ -112,8 +115,8 @@ class Front(Pipe):
 class Listener:
     """One frontend that is open."""
 
-    def __init__(self, address: str, port: int) -> None:
-        self.address, self.port = address, port
+    def __init__(self, proxy: Proxy, address: str, port: int) -> None:
+        self.proxy, self.address, self.port = proxy, address, port
         self.backends: tuple[Place, ...] = ()
         self.affinity = 0
         self.sticky: dict[str, tuple[Place, float]] = {}
@@ -136,8 +139,9 @@ class Listener:
             self.server.close()
 
     def candidates(self, client: str, now: float) -> list[Place]:
-        """Backends in the order to try them."""
-        order = random.sample(self.backends, len(self.backends))
+        """Backends that the client may reach, in the order to try them."""
+        open_ones = [place for place in self.backends if self.proxy.rules.allow(client, *place)]
+        order = random.sample(open_ones, len(open_ones))
         if self.affinity:
             place, seen = self.sticky.get(client, (None, 0.0))
             if place in self.backends and now - seen < self.affinity:
@@ -184,11 +188,13 @@ class Proxy:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.listeners: dict[Place, Listener] = {}
+        self.rules = Rules()
         self.stopped = asyncio.Event()
         self.lock = asyncio.Lock()
 
-    async def apply(self, wanted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    async def apply(self, wanted: Sequence[dict[str, Any]], rules: Rules | None = None) -> list[dict[str, Any]]:
         async with self.lock:
+            self.rules = rules or Rules()
             by_place = {
                 (str(item["address"]), int(item["port"])): item for item in reversed(wanted) if item["backends"]
             }
@@ -199,7 +205,7 @@ class Proxy:
     async def _open(self, place: Place, item: dict[str, Any]) -> dict[str, Any] | None:
         listener = self.listeners.get(place)
         if listener is None:
-            listener = Listener(*place)
+            listener = Listener(self, *place)
             try:
                 await listener.open()
             except OSError as error:
@@ -223,7 +229,7 @@ class Proxy:
                     self.stopped.set()
                     answer: dict[str, Any] = {}
                 else:
-                    answer = {"problems": await self.apply(body["frontends"])}
+                    answer = {"problems": await self.apply(body["frontends"], Rules.from_json(body.get("rules", {})))}
                     self._keep(line)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 await writer.drain()
@@ -237,7 +243,8 @@ class Proxy:
 
     async def run(self) -> None:
         with contextlib.suppress(OSError, ValueError):
-            await self.apply(json.loads((self.folder / "config.json").read_text())["frontends"])
+            body = json.loads((self.folder / "config.json").read_text())
+            await self.apply(body["frontends"], Rules.from_json(body.get("rules", {})))
         server = await asyncio.start_unix_server(self.converse, sock=_listen(self.folder), limit=64 * 1024 * 1024)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import kubesim
-from kubesim.node import logs, shim
+from kubesim.node import logs, processes
 from kubesim.node.images import Image
 from kubesim.node.launch import Launch
+from kubesim.node.rules import Rules
 
 PLAIN = "plain"
-_GRACE_SECONDS = 5.0
+_GRACE_SECONDS = 30.0
 _START_SECONDS = 60.0
 _LINE = 64 * 1024 * 1024
 
@@ -168,6 +169,8 @@ class Runtime:
         self.pids: dict[str, int] = {}
         self.watchers: set[asyncio.Task[None]] = set()
         self.spawned: set[int] = set()
+        self.rules = Rules()
+        self.waiting: dict[str, asyncio.Event] = {}
 
     async def start(self) -> list[Found]:
         """Connect to the shims that live; the containers that are known, with how they ended where they did."""
@@ -205,8 +208,8 @@ class Runtime:
 
     @staticmethod
     def _sweep(id: str, pid: int) -> None:
-        for member in shim.members(pid, container=id):
-            if member != pid or shim.start_ticks(pid) == 0:
+        for member in processes.members(pid, container=id):
+            if member != pid or processes.start_ticks(pid) == 0:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(member, signal.SIGKILL)
 
@@ -259,6 +262,7 @@ class Runtime:
 
     async def _watch(self, key: str, asking: Connection, watching: Connection) -> None:
         listed = await watching.ask({"op": "watch"})
+        await self._send_rules(asking)
         self.connections[key] = asking
         for body in listed["containers"]:
             self.owners[body["id"]] = key
@@ -267,6 +271,16 @@ class Runtime:
         task = asyncio.create_task(self._listen(key, watching))
         self.watchers.add(task)
         task.add_done_callback(self.watchers.discard)
+
+    async def police(self, rules: Rules) -> None:
+        """Who may connect to whom, from now on, in every shim."""
+        self.rules = rules
+        for connection in list(self.connections.values()):
+            await self._send_rules(connection)
+
+    async def _send_rules(self, connection: Connection) -> None:
+        with contextlib.suppress(ConnectionError, RuntimeFailure):  # a shim of an older version knows no rules
+            await connection.ask({"op": "rules", "rules": self.rules.to_json()})
 
     async def _listen(self, key: str, watching: Connection) -> None:
         try:
@@ -281,6 +295,8 @@ class Runtime:
 
     def _tell(self, exit: Exit) -> None:
         self.pids.pop(exit.id, None)
+        if waiting := self.waiting.pop(exit.id, None):
+            waiting.set()
         if exit.id not in self.ended:
             self.ended[exit.id] = exit
             self.on_exit(exit)
@@ -330,6 +346,15 @@ class Runtime:
         """Signal a container's first process, or all its processes; nothing happens where it has ended."""
         with contextlib.suppress(RuntimeFailure, ConnectionError):
             await self._connection(id).ask({"op": "signal", "id": id, "signal": number, "all": everyone})
+
+    async def kill(self, id: str) -> None:
+        """End all of a container's processes; returns when its end is recorded, or after some seconds in any case."""
+        ended = self.waiting.setdefault(id, asyncio.Event())
+        if id not in self.ended and id in self.owners:
+            await self.signal(id, signal.SIGKILL, everyone=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), _GRACE_SECONDS)
+        self.waiting.pop(id, None)
 
     async def resize(self, id: str, *, rows: int, columns: int) -> None:
         with contextlib.suppress(RuntimeFailure, ConnectionError):

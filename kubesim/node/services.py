@@ -13,6 +13,7 @@ from typing import Any
 from kubesim.controllers.informer import Informer
 from kubesim.node import network
 from kubesim.node.host import Host
+from kubesim.node.rules import Rules
 from kubesim.node.runtime import Connection, base_environment, connect, spawn
 from kubesim.resources import Object
 
@@ -24,14 +25,17 @@ _START_SECONDS = 20.0
 
 
 class Services:
-    """`on_names` is called after names changed."""
+    """`on_names` is called after names changed, `on_change` after anything did."""
 
     def __init__(self, host: Host, services: Informer, slices: Informer, on_names: Callable[[], None]) -> None:
         self.host, self.services, self.slices, self.on_names = host, services, slices, on_names
         self.changed = asyncio.Event()
+        self.lock = asyncio.Lock()
         self.connection: Connection | None = None
         self.sent = ""
+        self.rules = Rules()
         self.reported: set[tuple[str, int]] = set()
+        self.on_change: Callable[[], None] = lambda: None
         for informer in (services, slices):
             informer.on(lambda old, new: self.changed.set())
 
@@ -56,6 +60,7 @@ class Services:
             await self.changed.wait()
             await asyncio.sleep(_SETTLE_SECONDS)
             self.changed.clear()
+            self.on_change()
             if self.update_names():
                 self.on_names()
             try:
@@ -88,14 +93,29 @@ class Services:
     async def close(self) -> None:
         self._drop()
 
+    def frontends(self) -> list[network.Frontend]:
+        """What the proxy is to serve now."""
+        return network.frontends(self.services.items(), self.slices.items(), offset=self.host.offset)
+
+    async def police(self, rules: Rules) -> None:
+        """Who may connect to whom, from now on. Raises OSError where the proxy cannot be told."""
+        self.rules = rules
+        await self._sync_proxy()
+
     async def _sync_proxy(self) -> None:
-        wanted = network.frontends(self.host.services, self.slices.items(), offset=self.host.offset)
-        text = json.dumps({"frontends": [asdict(frontend) for frontend in wanted]})
+        async with self.lock:
+            await self._send()
+
+    async def _send(self) -> None:
+        body: dict[str, Any] = {"frontends": [asdict(frontend) for frontend in self.frontends()]}
+        if self.rules:
+            body["rules"] = self.rules.to_json()
+        text = json.dumps(body)
         if text == self.sent and self.connection is not None:
             return
         if self.connection is None:
             self.connection = await self._connect()
-        answer = await self.connection.ask(json.loads(text))
+        answer = await self.connection.ask(body)
         self.sent = text
         self._report(answer.get("problems") or [])
 

@@ -5,15 +5,13 @@ sends one line of JSON per request and reads one line per answer. With --preload
 *fork server*: Python programs start as copies of it, their modules' memory shared.
 
 Guarantees: an exit is written to the container's folder (exit.json) after its last log line and before anyone is told, so nothing is lost
-while the server is away; when a container's first process ends, the rest of its processes are killed, as a PID namespace would; when the
-shim is killed, the kernel kills its containers (PR_SET_PDEATHSIG); one shim per folder (a lock), and a shim whose folder is removed ends.
+while the server is away; when a container's first process ends, the rest of its processes are killed, by its PID namespace or in its place; when
+the shim is killed, the kernel kills its containers (PR_SET_PDEATHSIG); one shim per folder (a lock), and a shim whose folder is removed ends.
 
 Requests: start {launch}, signal {id, signal, all}, exec {id, argv, tty} with the standard streams as file descriptors, attach {id} with file
-descriptors, resize {id, rows, columns}, list, watch (an answer per exit), shutdown.
+descriptors, resize {id, rows, columns}, rules {rules}, list, watch (an answer per exit), forget {id}, shutdown {grace}.
 """
 
-# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
-# ruff: noqa: PTH115, PTH208
 from __future__ import annotations
 
 import argparse
@@ -21,46 +19,41 @@ import contextlib
 import ctypes
 import errno
 import fcntl
-import gc
-import importlib
 import json
 import os
-import pty
-import selectors
 import signal
 import socket
-import struct
 import sys
-import termios
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubesim.node import child, logs
+from kubesim.node import birth, child, logs, preload, processes
+from kubesim.node.desk import Body, Desk, Loop, Peer
+from kubesim.node.guest.kubesim_guest import Guest
 from kubesim.node.launch import Launch
+from kubesim.node.rules import Rules
+from kubesim.node.sentry import Sentry
+from kubesim.node.streams import Streams
 
 _PR_SET_CHILD_SUBREAPER = 36
-_MAX_REQUEST = 8 * 1024 * 1024
 _WATCH_FOLDER_SECONDS = 5.0
 _ENDING_SECONDS = 0.1
 
 
 @dataclass
 class Container:
-    """A container of this shim. `exit` is None while its first process lives."""
+    """A container of this shim. `exit` is None while its first process lives; `ended_by` is the signal that is told as its end."""
 
     launch: Launch
     pid: int
     started_at: str
     ticks: int
-    log: logs.Writer
-    outputs: dict[int, str] = field(default_factory=dict)
-    input: int = -1
-    terminal: int = -1
-    attached: list[int] = field(default_factory=list)
+    streams: Streams
     namespace: str = ""
+    ended_by: int = 0
     exit: dict[str, Any] | None = None
 
     def summary(self) -> dict[str, Any]:
@@ -74,340 +67,184 @@ class Container:
         }
 
 
-class Peer:
-    """One connection: requests in, answers out, never blocking the shim."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
-        self.received = b""
-        self.unsent = b""
-        self.handles: list[int] = []
-        self.watching = False
-        self.process = 0
-
-
 class Shim:
-    """The loop. Handlers are called by readiness of a file descriptor; nothing in it waits."""
+    """The loop and what may be asked of it. Handlers are called by readiness of a file descriptor; nothing in it waits."""
 
     def __init__(self, folder: Path, *, warm: bool) -> None:
         self.folder, self.warm = folder, warm
-        self.selector = selectors.DefaultSelector()
+        self.loop = Loop()
+        self.desk = Desk(folder, self.loop, self._serve)
+        self.sentry = Sentry()
         self.containers: dict[str, Container] = {}
-        self.peers: set[Peer] = set()
         self.execs: dict[int, Peer] = {}
-        self._errors: dict[int, int] = {}
+        self.lines: dict[int, Callable[[], None]] = {}
         self.ending = False
         self.deadline = 0.0
 
-    def serve(self) -> None:
-        listener = self._listen()
-        self._on(listener, lambda: self._accept(listener))
+    def run(self) -> None:
         wake, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: self._shutdown())
+        signal.signal(signal.SIGTERM, lambda *_: self._insist())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._on(wake, lambda: self._reap(wake))
+        self.loop.on(wake, lambda: self._reap(wake))
         while not (self.ending and not self._alive()):
-            for key, _ in self.selector.select(_ENDING_SECONDS if self.ending else _WATCH_FOLDER_SECONDS):
-                if key.fileobj in self.selector.get_map():
-                    key.data()
+            self.loop.turn(_ENDING_SECONDS if self.ending else _WATCH_FOLDER_SECONDS)
             if not (self.folder / "shim.sock").exists() or (self.ending and time.monotonic() > self.deadline):
-                self._shutdown()
+                self._insist()
 
-    def _listen(self) -> socket.socket:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        (self.folder / "shim.sock").unlink(missing_ok=True)
-        handle = os.open(self.folder, os.O_PATH | os.O_DIRECTORY)
-        listener.bind(f"/proc/self/fd/{handle}/shim.sock")
-        os.close(handle)
-        (self.folder / "shim.sock").chmod(0o600)
-        listener.listen(64)
-        listener.setblocking(False)
-        return listener
+    def _serve(self, peer: Peer, body: Body) -> None:
+        handler = getattr(self, f"_do_{body['op']}", None)
+        if handler is None:
+            raise LookupError(f"bad request: no operation {body['op']!r}")
+        handler(peer, body)
 
-    def _on(self, source: Any, handler: Callable[[], None], *, events: int = selectors.EVENT_READ) -> None:
-        self.selector.register(source, events, handler)
+    # Start and exec
 
-    def _off(self, source: Any) -> None:
-        with contextlib.suppress(KeyError, ValueError):
-            self.selector.unregister(source)
-
-    # Connections
-
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        connection.setblocking(False)
-        peer = Peer(connection)
-        self.peers.add(peer)
-        self._on(connection, lambda: self._receive(peer))
-
-    def _receive(self, peer: Peer) -> None:
-        try:
-            data, handles, _, _ = socket.recv_fds(peer.socket, 1 << 16, 8)
-        except BlockingIOError:
-            return
-        except OSError:
-            data, handles = b"", []
-        for handle in handles:
-            os.set_inheritable(handle, False)
-        peer.handles += handles
-        peer.received += data
-        if not data or len(peer.received) > _MAX_REQUEST:
-            self._hang_up(peer)
-            return
-        *lines, peer.received = peer.received.split(b"\n")
-        for line in lines:
-            self._request(peer, line)
-
-    def _hang_up(self, peer: Peer) -> None:
-        self._off(peer.socket)
-        peer.socket.close()
-        self.peers.discard(peer)
-        for handle in peer.handles:
-            os.close(handle)
-        peer.handles = []
-
-    def _answer(self, peer: Peer, body: dict[str, Any]) -> None:
-        if peer not in self.peers:
-            return
-        peer.unsent += json.dumps(body).encode() + b"\n"
-        self._flush(peer)
-
-    def _flush(self, peer: Peer) -> None:
-        try:
-            while peer.unsent:
-                peer.unsent = peer.unsent[peer.socket.send(peer.unsent) :]
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._hang_up(peer)
-            return
-        self.selector.modify(
-            peer.socket,
-            selectors.EVENT_READ | (selectors.EVENT_WRITE if peer.unsent else 0),
-            lambda: self._serve_peer(peer),
-        )
-
-    def _serve_peer(self, peer: Peer) -> None:
-        if peer.unsent:
-            self._flush(peer)
-        if peer in self.peers:
-            self._receive(peer)
-
-    def _request(self, peer: Peer, line: bytes) -> None:
-        try:
-            body = json.loads(line)
-            handler = getattr(self, f"_do_{body['op']}")
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            self._answer(peer, {"error": f"bad request: {error}"})
-            return
-        try:
-            handler(peer, body)
-        except (OSError, LookupError) as error:
-            self._answer(peer, {"error": str(error)})
-
-    # Requests
-
-    def _do_start(self, peer: Peer, body: dict[str, Any]) -> None:
+    def _do_start(self, peer: Peer, body: Body) -> None:
         launch = Launch.from_json(body["launch"])
         if self.ending or launch.id in self.containers:
-            self._answer(peer, {"error": "the shim is ending" if self.ending else "started already"})
-            return
+            raise LookupError("the shim is ending" if self.ending else "started already")
         Path(launch.folder, "root").mkdir(parents=True, exist_ok=True)
-        stdio, container = self._streams(launch)
-        report, write = os.pipe()
-        pid = os.fork()
-        if not pid:
-            child.main_container(launch, stdio=stdio, report=write, warm=self.warm)
-        for handle in {write, *stdio}:
-            os.close(handle)
-        container.pid, container.ticks = pid, start_ticks(pid)
+        streams = Streams(launch, self.loop)
+        try:
+            pid, line = birth.fork(
+                lambda line: child.main_container(launch, stdio=streams.stdio, line=line, warm=self.warm),
+                relayed=launch.private_pids,
+            )
+        except birth.StillBorn as error:
+            streams.forked()
+            streams.close()
+            self.desk.answer(peer, {"failed": str(error)})
+            return
+        streams.forked()
+        container = Container(launch, pid, logs.now(), processes.start_ticks(pid), streams)
         self.containers[launch.id] = container
         _write(launch.folder, "state.json", container.summary())
-        self._on(report, lambda: self._started(report, peer, container))
+        ok = {"pid": pid, "ticks": container.ticks, "startedAt": container.started_at}
+        self._listen(pid, line, lambda word: self._begun(word, peer, container, ok))
 
-    def _started(self, report: int, peer: Peer, container: Container) -> None:
-        if container.launch.private_root:
-            container.namespace = _namespace(container.pid)
-        self._reported(
-            report, peer, {"pid": container.pid, "ticks": container.ticks, "startedAt": container.started_at}
-        )
+    def _do_exec(self, peer: Peer, body: Body) -> None:
+        container = self.containers[body["id"]]
+        if container.exit is not None:
+            raise LookupError("container is not running")
+        handles, tty = peer.take_handles(), bool(body.get("tty"))
+        try:
+            pid, line = birth.fork(
+                lambda line: child.main_exec(
+                    container.pid,
+                    container.launch,
+                    body["argv"],
+                    stdio=handles * 3 if tty else handles,
+                    line=line,
+                    tty=tty,
+                    warm=self.warm and body.get("warm", True),
+                ),
+                relayed=container.launch.private_pids,
+            )
+        except birth.StillBorn as error:
+            self.desk.answer(peer, {"failed": str(error)})
+            return
+        finally:
+            for handle in handles:
+                os.close(handle)
+        self.execs[pid] = peer
+        peer.process = pid
+        self._listen(pid, line, lambda word: self._begun(word, peer, container, {"pid": pid}))
 
-    def _reported(self, report: int, peer: Peer, ok: dict[str, Any]) -> None:
-        text = os.read(report, 4096)
-        self._off(report)
-        os.close(report)
-        self._answer(peer, {"failed": text.decode(errors="replace")} if text else ok)
+    def _listen(self, pid: int, line: socket.socket, begun: Callable[[birth.Word], None]) -> None:
+        """Hear what a process says until its program runs, or does not: `begun` for each word. It is heard to the end before its exit is told."""
 
-    def _streams(self, launch: Launch) -> tuple[list[int], Container]:
-        container = Container(launch=launch, pid=0, started_at=logs.now(), ticks=0, log=logs.Writer(launch.log))
-        if launch.tty:
-            master, slave = pty.openpty()
-            container.terminal = container.input = master
-            self._output(container, master, "stdout")
-            return [slave, slave, slave], container
-        stdio = []
-        if launch.stdin:
-            read, container.input = os.pipe()
-            stdio.append(read)
-        else:
-            stdio.append(os.open(os.devnull, os.O_RDONLY))
-        for name in ("stdout", "stderr"):
-            read, write = os.pipe()
-            self._output(container, read, name)
-            stdio.append(write)
-        return stdio, container
+        def hear() -> None:
+            word = birth.hear(line)
+            if word.done:
+                self.loop.off(line)
+                line.close()
+                del self.lines[pid]
+            begun(word)
 
-    def _output(self, container: Container, handle: int, stream: str) -> None:
-        os.set_blocking(handle, False)
-        container.outputs[handle] = stream
-        self._on(handle, lambda: self._pump(container, handle, stream))
+        self.lines[pid] = hear
+        self.loop.on(line, hear)
 
-    def _pump(self, container: Container, handle: int, stream: str, *, until_empty: bool = False) -> None:
-        while True:
-            try:
-                data = os.read(handle, 1 << 16)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._off(handle)
-                if container.outputs.pop(handle, None) and handle != container.terminal:
-                    os.close(handle)
-                return
-            container.log.write(stream, data.replace(b"\r\n", b"\n") if handle == container.terminal else data)
-            self._tee(container, data, stream)
-            if not until_empty:
-                return
+    def _begun(self, word: birth.Word, peer: Peer, container: Container, ok: Body) -> None:
+        if not word.done:
+            pod = Guest(container.launch.env)
+            self.loop.on(word.listener, lambda: self._ask(word.listener, pod))
+            return
+        if container.launch.private_root and not container.namespace:
+            container.namespace = processes.mounts_of(container.pid)
+        self.desk.answer(peer, {"failed": word.failed} if word.failed else ok)
 
-    def _tee(self, container: Container, data: bytes, stream: str) -> None:
-        for pair in list(container.attached):
-            out = pair if stream == "stdout" else self._errors.get(pair, pair)
-            try:
-                os.write(out, data)
-            except BlockingIOError:
-                pass  # a reader of an attach that does not read loses output, the log keeps it
-            except OSError:
-                container.attached.remove(pair)
+    def _ask(self, listener: int, pod: Guest) -> None:
+        if not self.sentry.answer(listener, pod):
+            self.loop.off(listener)
+            os.close(listener)
 
-    def _do_signal(self, peer: Peer, body: dict[str, Any]) -> None:
+    def _do_rules(self, peer: Peer, body: Body) -> None:
+        """Who may connect to whom, from now on."""
+        self.sentry.rules = Rules.from_json(body["rules"])
+        self.desk.answer(peer, {})
+
+    # Signals
+
+    def _do_signal(self, peer: Peer, body: Body) -> None:
         container = self.containers[body["id"]]
         if container.exit is None:
             if body.get("all"):
                 self._kill_tree(container)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(container.pid, body["signal"])
-        self._answer(peer, {})
+            _signal(container, body["signal"])
+        self.desk.answer(peer, {})
 
-    def _do_exec(self, peer: Peer, body: dict[str, Any]) -> None:
-        container = self.containers[body["id"]]
-        if container.exit is not None:
-            raise LookupError("container is not running")
-        tty, handles, peer.handles = bool(body.get("tty")), peer.handles, []
-        stdio = handles * 3 if tty else handles
-        report, write = os.pipe()
-        pid = os.fork()
-        if not pid:
-            child.main_exec(
-                container.pid,
-                container.launch,
-                body["argv"],
-                stdio=stdio,
-                report=write,
-                tty=tty,
-                warm=self.warm and body.get("warm", True),
-            )
-        for handle in (write, *handles):
-            os.close(handle)
-        self.execs[pid] = peer
-        peer.process = pid
-        self._on(report, lambda: self._reported(report, peer, {"pid": pid}))
-
-    def _do_kill(self, peer: Peer, body: dict[str, Any]) -> None:
+    def _do_kill(self, peer: Peer, body: Body) -> None:
         """End the process that this connection's exec started."""
         if peer.process in self.execs:
             os.kill(peer.process, body.get("signal", signal.SIGKILL))
 
-    def _do_attach(self, peer: Peer, body: dict[str, Any]) -> None:
+    def _do_shutdown(self, peer: Peer, body: Body) -> None:
+        """Ask every container to end, each with its own signal, and insist after `grace` seconds: a database that is killed repairs itself for
+        longer than it takes to ask."""
+        self.desk.answer(peer, {})
+        self.ending, self.deadline = True, time.monotonic() + float(body.get("grace", 0.0))
+        for container in self._alive():
+            _signal(container, container.launch.stop_signal)
+
+    def _insist(self) -> None:
+        self.ending, self.deadline = True, float("inf")
+        for container in self._alive():
+            self._kill_tree(container)
+            _signal(container, signal.SIGKILL)
+
+    # Streams
+
+    def _do_attach(self, peer: Peer, body: Body) -> None:
         """File descriptors in order: output, error output, and input if the container has one."""
-        container, (handles, peer.handles) = self.containers[body["id"]], (peer.handles, [])
-        out, err, *source = handles
-        os.set_blocking(out, False)
-        os.set_blocking(err, False)
-        container.attached.append(out)
-        self._errors[out] = err
-        if source:
-            os.set_blocking(source[0], False)
-            self._on(source[0], lambda: self._feed(container, source[0]))
-        if container.exit is not None:
-            self._detach(container)
-        self._answer(peer, {})
-
-    def _feed(self, container: Container, source: int) -> None:
-        data = b""
-        with contextlib.suppress(OSError):
-            data = os.read(source, 4096)
-        if data and container.input >= 0:
-            with contextlib.suppress(OSError):
-                os.write(container.input, data)
-            return
-        self._off(source)
-        os.close(source)
-        if container.launch.stdin_once and container.input >= 0 and not container.launch.tty:
-            os.close(container.input)
-            container.input = -1
-
-    def _detach(self, container: Container) -> None:
-        for out in container.attached:
-            for handle in {out, self._errors.pop(out, out)}:
-                with contextlib.suppress(OSError):
-                    os.close(handle)
-        container.attached.clear()
-
-    def _do_resize(self, peer: Peer, body: dict[str, Any]) -> None:
         container = self.containers[body["id"]]
-        if container.terminal >= 0:
-            fcntl.ioctl(
-                container.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", body["rows"], body["columns"], 0, 0)
-            )
-        self._answer(peer, {})
+        out, err, *source = peer.take_handles()
+        container.streams.attach(out, err, source[0] if source else None)
+        if container.exit is not None:
+            container.streams.detach()
+        self.desk.answer(peer, {})
 
-    def _do_list(self, peer: Peer, body: dict[str, Any]) -> None:
-        self._answer(
-            peer, {"pid": os.getpid(), "containers": [container.summary() for container in self.containers.values()]}
-        )
+    def _do_resize(self, peer: Peer, body: Body) -> None:
+        self.containers[body["id"]].streams.resize(body["rows"], body["columns"])
+        self.desk.answer(peer, {})
 
-    def _do_watch(self, peer: Peer, body: dict[str, Any]) -> None:
+    # Records
+
+    def _do_list(self, peer: Peer, body: Body) -> None:
+        found = [container.summary() for container in self.containers.values()]
+        self.desk.answer(peer, {"pid": os.getpid(), "containers": found})
+
+    def _do_watch(self, peer: Peer, body: Body) -> None:
         peer.watching = True
         self._do_list(peer, body)
 
-    def _do_forget(self, peer: Peer, body: dict[str, Any]) -> None:
+    def _do_forget(self, peer: Peer, body: Body) -> None:
         """Drop what is kept of a container that has ended."""
         container = self.containers.get(body["id"])
         if container is not None and container.exit is not None:
             del self.containers[body["id"]]
-        self._answer(peer, {})
-
-    def _do_shutdown(self, peer: Peer, body: dict[str, Any]) -> None:
-        """Ask every container to end, each with its own signal, and insist after `grace` seconds: a database that is killed repairs itself for
-        longer than it takes to ask."""
-        self._answer(peer, {})
-        self.ending, self.deadline = True, time.monotonic() + float(body.get("grace", 0.0))
-        for container in self._alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(container.pid, container.launch.stop_signal)
-
-    def _shutdown(self) -> None:
-        self.ending, self.deadline = True, float("inf")
-        for container in self._alive():
-            self._kill_tree(container)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(container.pid, signal.SIGKILL)
+        self.desk.answer(peer, {})
 
     def _alive(self) -> list[Container]:
         return [container for container in self.containers.values() if container.exit is None]
@@ -426,93 +263,45 @@ class Shim:
                 break
             if not pid:
                 break
+            while pid in self.lines:
+                self.lines[pid]()
             if container := by_pid.get(pid):
                 self._ended(container, status)
             elif peer := self.execs.pop(pid, None):
-                self._answer(peer, {"exit": _exit_code(status)})
+                self.desk.answer(peer, {"exit": _exit_code(status)})
 
     def _ended(self, container: Container, status: int) -> None:
         self._kill_tree(container)
-        for handle, stream in list(container.outputs.items()):
-            self._pump(container, handle, stream, until_empty=True)
-            self._off(handle)
-            if handle != container.terminal:
-                with contextlib.suppress(OSError):
-                    os.close(handle)
-        container.log.close()
-        self._detach(container)
-        for handle in {container.input, container.terminal} - {-1}:
-            with contextlib.suppress(OSError):
-                os.close(handle)
-        container.input = container.terminal = -1
-        container.exit = {
-            "code": _exit_code(status),
-            "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
-            "finishedAt": logs.now(),
-        }
+        container.streams.close()
+        number = container.ended_by or (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0)
+        code = 128 + number if number else _exit_code(status)
+        container.exit = {"code": code, "signal": number, "finishedAt": logs.now()}
         _write(container.launch.folder, "exit.json", container.exit)
-        for peer in [peer for peer in self.peers if peer.watching]:
-            self._answer(peer, {"ended": container.summary()})
+        self.desk.tell({"ended": container.summary()})
 
     def _kill_tree(self, container: Container) -> None:
-        """Every process of a container but its first: its session, its descendants, and what shares its private mounts."""
-        for pid in members(container.pid, container=container.launch.id, namespace=container.namespace):
+        """Every process of a container but its first: its session, its descendants, and what shares its private mounts. In a PID namespace the
+        kernel does it when the first one ends."""
+        if container.launch.private_pids:
+            return
+        for pid in processes.members(container.pid, container=container.launch.id, namespace=container.namespace):
             if pid != container.pid and pid not in self.execs:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
 
-def members(pid: int, *, container: str = "", namespace: str = "") -> list[int]:
-    """The processes of the container whose first process is or was `pid`: its descendants, its session, and those that left both but carry
-    the container's id in their environment or share its private mounts."""
-    table = _processes()
-    tree = {pid}
-    grown = True
-    while grown:
-        found = {other for other, (parent, session) in table.items() if parent in tree or session in tree} - tree
-        tree |= found
-        grown = bool(found)
-    for other, (parent, _) in table.items():
-        if parent in (1, os.getpid()) and other not in tree and _belongs(other, container, namespace):
-            tree |= {other, *members(other)}
-    return sorted(tree & table.keys())
-
-
-def _processes() -> dict[int, tuple[int, int]]:
-    """Parent and session of every process."""
-    table = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
-                table[int(name)] = (int(fields[1]), int(fields[3]))
-    return table
-
-
-def _belongs(pid: int, container: str, namespace: str) -> bool:
-    if namespace and _namespace(pid) == namespace:
-        return True
-    try:
-        return bool(container) and f"KUBESIM_CONTAINER={container}".encode() in Path(
-            f"/proc/{pid}/environ"
-        ).read_bytes().split(b"\0")
-    except OSError:
-        return False
-
-
-def _namespace(pid: int) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/mnt")
-    except OSError:
-        return ""
-
-
-def start_ticks(pid: int) -> int:
-    """When a process began, in clock ticks since boot: with the pid it names a process for good. 0 if it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return 0
+def _signal(container: Container, number: int) -> None:
+    """Signal a container's first process. As process 1 of its namespace it is deaf to signals that it has not said anything about, and would be
+    killed only when the grace period is over, as on Kubernetes: here such a program ends at once, as it does outside a container."""
+    if (
+        container.launch.private_pids
+        and number not in processes.HARMLESS
+        and not processes.handles(container.pid, number)
+    ):
+        container.ended_by = number
+        number = signal.SIGKILL
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(container.pid, number)
 
 
 def _exit_code(status: int) -> int:
@@ -527,37 +316,6 @@ def _write(folder: str, name: str, body: dict[str, Any]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT):
             raise
-
-
-def preload(modules: Sequence[str], source: str = "") -> None:
-    """Import what the image lists; what cannot be imported is left to the container, which will say so itself.
-
-    A module of the image's own (below `source`, its working folder) is imported for what it does to the packages it warms up, and then
-    forgotten: a container imports the copy of its own file system. No garbage is collected meanwhile: there is none, and looking for
-    it costs a fifth of the import.
-    """
-    gc.disable()
-    sys.path[:0] = [source] if source else []
-    for name in modules:
-        begun = time.monotonic()
-        try:
-            importlib.import_module(name)
-            print(f"imported {name} in {time.monotonic() - begun:.2f} s", flush=True)
-        except Exception as error:  # noqa: BLE001  a module may raise anything while it is imported
-            print(f"cannot import {name}: {error!r}", flush=True)
-    if source:
-        _forget(source)
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-
-
-def _forget(source: str) -> None:
-    sys.path.remove(source)
-    sys.path_importer_cache.pop(source, None)
-    for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith(f"{source}/"):
-            del sys.modules[name]
 
 
 def main() -> None:
@@ -575,8 +333,8 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.chdir("/")
     if options.preload:
-        preload(options.preload, options.source)
-    Shim(options.folder, warm=bool(options.preload)).serve()
+        preload.load(options.preload, options.source)
+    Shim(options.folder, warm=bool(options.preload)).run()
     (options.folder / "shim.sock").unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ import subprocess
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -260,19 +261,66 @@ def test_a_service_of_ones_own_is_no_road_to_anothers_mlflow(students: Pair) -> 
     assert status(cluster, "POST", f"/api/v1/namespaces/{namespace}/endpoints", made, query={"dryRun": "All"}) == 403
 
 
+def from_the_pod(lab: Lab, tenant: Tenant, *command: str) -> subprocess.CompletedProcess[str]:
+    """A command in the tenant's MLflow pod."""
+    whole = ["kubectl", "exec", "deployment/mlflow-server", "--", *command]
+    return subprocess.run(whole, env=lab.student(tenant.num), capture_output=True, text=True, timeout=120, check=False)
+
+
+def programs(address: str) -> list[tuple[str, ...]]:
+    """Python with the lab's start-up files, Python without them, and a program in C."""
+    script = f"import urllib.request; print(urllib.request.urlopen({address!r}, timeout=20).status)"
+    curl = [("curl", "-sS", "--max-time", "20", address)] if shutil.which("curl") else []
+    return [("python", "-c", script), ("python", "-S", "-c", script), *curl]
+
+
 @pytest.mark.kubectl
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl on PATH")
-@pytest.mark.xfail(
-    strict=True,
-    reason="the simulator enforces no NetworkPolicy: pods reach every pod, as on stock Kubeflow without Istio",
-)
 def test_a_pod_of_ones_own_does_not_reach_anothers_mlflow(students: Pair, lab: Lab) -> None:
-    address = f"http://mlflow-server.{students.other.namespace}.svc.cluster.local:5000/health"
-    script = f"import urllib.request; print(urllib.request.urlopen({address!r}, timeout=5).status)"
-    command = ["kubectl", "exec", "deployment/mlflow-server", "--", "python", "-c", script]
-    environ = lab.student(students.me.num)
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode != 0, done.stdout
+    """Neither by its Service nor by its pod's address; the own one and the shared one it does."""
+    own, theirs = students.me.namespace, students.other.namespace
+    (pod,) = students.world.cluster.list("v1", "Pod", theirs, labels="app=mlflow-server")
+    service = students.world.cluster.get("v1", "Service", "mlflow-server", theirs)
+    for host in (f"mlflow-server.{theirs}.svc.cluster.local", service["spec"]["clusterIP"], pod["status"]["podIP"]):
+        if not host[0].isdigit():
+            command = programs(f"http://{host}:5000/health")[0]
+            assert from_the_pod(lab, students.me, *command).returncode != 0
+            continue
+        for command in programs(f"http://{host}:5000/health"):
+            done = from_the_pod(lab, students.me, *command)
+            assert done.returncode != 0, (command, done.stdout)
+    for host in (f"mlflow-server.{own}", "mlflow-service.mlops-training"):
+        done = from_the_pod(lab, students.me, *programs(f"http://{host}.svc.cluster.local:5000/health")[0])
+        assert done.stdout.strip() == "200", done.stderr
+
+
+@pytest.mark.kubectl
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl on PATH")
+def test_only_mlflow_servers_reach_the_database(students: Pair, lab: Lab) -> None:
+    (pod,) = students.world.cluster.list("v1", "Pod", "mlflow-system", labels="app=postgres")
+    script = f"import socket; socket.create_connection(({pod['status']['podIP']!r}, 5432), 20).close(); print('open')"
+    assert from_the_pod(lab, students.me, "python", "-c", script).stdout.strip() == "open"
+    small = {"cpu": "10m", "memory": "64Mi"}
+    container = {
+        "name": "c",
+        "image": "mlops-lab/mlflow:1",
+        "command": ["python", "-c", script],
+        "resources": {"requests": small, "limits": small},
+    }
+    name, namespace = "curious", students.me.namespace
+    spec = {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container]}
+    body: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    students.cluster.create(body, namespace=namespace)
+
+    def running() -> str | None:
+        phase = students.cluster.get("v1", "Pod", name, namespace)["status"]["phase"]
+        return None if phase in ("Succeeded", "Failed") else phase
+
+    try:
+        students.cluster.wait(running, seconds=90, cancelled=Event())
+        assert students.cluster.get("v1", "Pod", name, namespace)["status"]["phase"] == "Failed"
+    finally:
+        students.cluster.delete("v1", "Pod", name, namespace)
 
 
 GRANTED = {  # what a student's own policy allows, and STS to everybody

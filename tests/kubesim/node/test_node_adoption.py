@@ -31,7 +31,7 @@ async def test_running_pods_are_adopted_and_ended_ones_are_found(tmp_path: Path)
             assert run is not None
             pid = lab.node.runtime.pids[run.id]
             folder = lab.node.host.folder / "containers" / run.id
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL)
         while not (folder / "exit.json").exists():  # noqa: ASYNC110  written by another process
             await asyncio.sleep(0.01)
         async with running(settings) as cluster:
@@ -39,7 +39,7 @@ async def test_running_pods_are_adopted_and_ended_ones_are_found(tmp_path: Path)
             await prepare(cluster)
             lab = Lab(cluster, state)
             ended = await lab.phase("ends", "Failed")
-            assert container(ended)["state"]["terminated"]["exitCode"] == 143
+            assert container(ended)["state"]["terminated"]["exitCode"] == 137
             after = await lab.ready("stays")
             for part in ("containerID", "restartCount", "state"):
                 assert container(after)[part] == container(before)[part]

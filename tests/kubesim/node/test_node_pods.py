@@ -317,7 +317,7 @@ async def test_token_projection_is_a_token_of_the_pods_account(lab: Lab) -> None
     path = "/var/run/secrets/kubernetes.io/serviceaccount"
     script = f"import os; p='{path}' if os.path.isdir('{path}') else os.path.dirname(os.environ['KUBECONFIG'])+'/volumes'; print(p)"
     assert (await lab.run("token", "python", "-c", script)).strip() != ""
-    if mounts.available():
+    if mounts.available().mounts:
         text = await lab.run("reads-token", "cat", f"{path}/namespace", f"{path}/token")
         assert text.startswith(f"{NAMESPACE}ey")
 
@@ -336,7 +336,7 @@ async def test_the_node_object_and_its_lease(lab: Lab) -> None:
 
 
 @pytest.mark.skipif(
-    os.getuid() != 0 or not mounts.available(), reason="only root can become someone else, in a private root"
+    os.getuid() != 0 or not mounts.available().mounts, reason="only root can become someone else, in a private root"
 )
 async def test_the_images_user_where_the_lab_runs_as_root(lab: Lab) -> None:
     text = await lab.run(

@@ -215,7 +215,7 @@ async def test_exec_runs_beside_the_container_and_its_exit_code_comes_back(world
         await world.runtime.exec("unknown", ["true"], handles=[])
 
 
-@pytest.mark.skipif(not mounts.available(), reason="this user may not have mount namespaces here")
+@pytest.mark.skipif(not mounts.available().mounts, reason="this user may not have mount namespaces here")
 async def test_a_private_root_shows_volumes_at_their_paths_and_hides_the_rest(world: World, tmp_path: Path) -> None:
     volume, secret = tmp_path / "volume", tmp_path / "state" / "secret"
     volume.mkdir()
