@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lab.serving import Prediction
     from lab.training import TrainResult
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def aside(line: str) -> None:
@@ -94,7 +94,9 @@ def trained(result: TrainResult | None, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(result), indent=2))
         return
-    alias = "moved here" if result.champion else f"stays: {result.champion_reason}"
+    alias = (
+        "moved here" if result.champion else f"stays: {result.champion_reason}; ./inv promote {result.version} moves it"
+    )
     for name, value in (
         ("accuracy", f"{result.accuracy:.4f}"),
         ("F1 (macro)", f"{result.f1:.4f}"),
