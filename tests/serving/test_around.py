@@ -149,7 +149,8 @@ def champion(stack: Stack) -> dict[str, Any]:
     """Train one, as the Job does; its result."""
     argv = [sys.executable, "-W", "ignore", "-m", "training", "--n-estimators", "10", "--folds", "2"]
     env = {**os.environ, **stack.env, "MPLBACKEND": "Agg"}
-    done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1].removeprefix("RESULT "))
     return result
 
