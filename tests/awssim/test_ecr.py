@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from awssim.registry import lifecycle
+from awssim.registry.debian import older
 from awssim.registry.scan import advisories, order
 from awssim.registry.store import Image
 from tests.awssim.images import OCI, Client, Made, digest_of, image
@@ -164,6 +165,69 @@ def test_an_image_that_cannot_be_scanned_is_said_so(stand: Running, client: Clie
     status = scanned(ecr, "unsupported", "v1")["imageScanStatus"]
     assert status["status"] == "UNSUPPORTED_IMAGE"
     assert "no Python packages were found" in status["description"]
+
+
+STATUS = """Package: libc6
+Status: install ok installed
+Source: glibc
+Version: 2.36-9+deb12u4
+
+Package: curl
+Status: install ok installed
+Version: 7.88.1-10+deb12u14
+
+Package: git
+Status: deinstall ok config-files
+Version: 1:2.39.2-1
+
+Package: zlib1g
+Status: install ok installed
+Source: zlib (1:1.2.13.dfsg-1)
+Version: 1:1.2.13.dfsg-1
+"""
+
+
+def debian_image(release: str) -> dict[str, bytes]:
+    text = f'PRETTY_NAME="Debian GNU/Linux"\nVERSION_ID="{release}"\nID=debian\n'
+    return {"usr/lib/os-release": text.encode(), "var/lib/dpkg/status": STATUS.encode()}
+
+
+def test_a_scan_finds_the_debian_fixes_an_image_lacks(stand: Running, client: Client) -> None:
+    ecr, _ = pushed(
+        stand, client, "debian", "v1", made=image(debian_image("12")), imageScanningConfiguration={"scanOnPush": True}
+    )
+    report = scanned(ecr, "debian", "v1")
+    found = {item["name"]: item for item in report["imageScanFindings"]["findings"]}
+    assert "CVE-2024-2961" in found, "the iconv bug, fixed in glibc 2.36-9+deb12u6 or later"
+    assert "CVE-2023-4911" not in found, "it is fixed in glibc 2.36-9+deb12u3, which is older than the image's"
+    assert {item["attributes"][0]["value"] for item in found.values()} == {"glibc"}, "curl is new, git not installed"
+    assert "source packages of Debian 12" in report["imageScanStatus"]["description"]
+    assert set(report["imageScanFindings"]["findingSeverityCounts"]) == {"UNDEFINED"}
+
+
+def test_another_release_is_not_judged_by_the_list(stand: Running, client: Client) -> None:
+    ecr, _ = pushed(
+        stand,
+        client,
+        "old-debian",
+        "v1",
+        made=image(debian_image("11")),
+        imageScanningConfiguration={"scanOnPush": True},
+    )
+    status = scanned(ecr, "old-debian", "v1")["imageScanStatus"]
+    assert status["status"] == "UNSUPPORTED_IMAGE"
+    assert "its Debian packages are of release 11, not 12" in status["description"]
+
+
+ORDER = [
+    "1.0~rc1", "1.0", "1.0-1", "1.0-1+deb12u1", "1.0-1+deb12u10", "1.0a", "1.0+b", "1.0.1", "1.2~~", "1.2~", "1.2", "1.9", "1.10", "1:0.1",
+]  # fmt: skip
+
+
+def test_debian_versions_in_dpkgs_order() -> None:
+    for index, version in enumerate(ORDER):
+        assert not older(version, version)
+        assert all(older(earlier, version) and not older(version, earlier) for earlier in ORDER[:index]), version
 
 
 def test_the_advisories_are_well_formed() -> None:
