@@ -38,7 +38,7 @@ ns = Collection(
     checks.break_,
     checks.mend,
     checks.rehearse,
-    develop.bench,
     develop.check,
 )
 ns.add_collection(Collection("tenants", people.tenants_list, people.tenants_add, people.tenants_remove))
+ns.add_collection(Collection("bench", develop.bench_lab, develop.bench_serve, develop.bench_kubesim, develop.bench_aws))

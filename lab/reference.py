@@ -38,7 +38,7 @@ def _tasks() -> Iterator[str]:
         task = tasks.ns[name]
         arguments = arguments_of(task)
         first = [f" {item.name.upper()}" for item in arguments if item.positional]
-        yield f"### {name.replace('tenants.', 'tenants ')}{''.join(first)}\n"
+        yield f"### {name.replace('.', ' ')}{''.join(first)}\n"
         yield f"{inspect.cleandoc(task.__doc__ or '').replace(chr(10), ' ')}\n"
         if arguments:
             yield from _table(("option", "meaning", "default"), (_option(item) for item in arguments))

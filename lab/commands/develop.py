@@ -1,5 +1,6 @@
 """For those who work on the lab: measurements and tests."""
 
+import subprocess
 import sys
 
 from invoke.context import Context
@@ -7,9 +8,31 @@ from invoke.context import Context
 from lab.commands.command import command
 
 
-@command(help={"what": "lab, or the name of one benchmark"})
-def bench(ctx: Context, what: str = "lab") -> None:
-    """Measure start, memory, training and checks on this machine."""
+@command(name="lab", default=True)
+def bench_lab(ctx: Context) -> None:
+    """Measure start, memory, training and checks, on a lab of its own."""
+    _bench("lab")
+
+
+@command(name="serve")
+def bench_serve(ctx: Context) -> None:
+    """Measure the iris service beside other model servers."""
+    _bench("serve")
+
+
+@command(name="kubesim")
+def bench_kubesim(ctx: Context) -> None:
+    """Measure the Kubernetes simulator's API: writes, reads, lists, watches, start, memory."""
+    sys.exit(subprocess.run([sys.executable, "-m", "kubesim.bench"], check=False).returncode)
+
+
+@command(name="aws")
+def bench_aws(ctx: Context) -> None:
+    """Measure the AWS stand-in beside plain ministack."""
+    sys.exit(subprocess.run([sys.executable, "-m", "awssim.bench"], check=False).returncode)
+
+
+def _bench(what: str) -> None:
     from lab import bench as measurements
     from lab import world
 
