@@ -7,6 +7,7 @@ while the cluster forgets its address (preStop), and the program closes connecti
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -182,21 +183,21 @@ def _build(world: World, image: str, say: Say) -> None:
         if image.startswith("ops-demo:") and image != OURS:
             say(f"{image} is not built here: only {OURS}-NAME is")
         return
-    note = world.provider.load_images([Image(image, dockerfile(match[1], world.settings.state / "build"))])
+    note = world.provider.load_images([Image(image, dockerfile(match[1], world.settings.state / "releases"))])
     say(f"built {image} from serving/" + (f" ({note})" if note else ""))
 
 
 def dockerfile(release: str, folder: Path) -> Path:
-    """The service's Dockerfile with another RELEASE, and its .dockerignore, in a folder."""
+    """The service's image folder copied into `folder`/RELEASE, its Dockerfile with another RELEASE."""
     original = next(one.dockerfile for one in IMAGES if one.tag == OURS)
     text, number = re.subn(r"^ARG RELEASE=.*$", f"ARG RELEASE={release}", original.read_text(), flags=re.MULTILINE)
     if number != 1:
         raise LabError(f"{original} has no line ARG RELEASE=", "git checkout images/serving/Dockerfile")
-    folder.mkdir(parents=True, exist_ok=True)
-    made = folder / f"serving-{release}.Dockerfile"
+    copy = folder / release / original.parent.name
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(original.parent, copy)
+    made = copy / original.name
     made.write_text(text)
-    ignore = original.with_name(f"{original.name}.dockerignore")
-    made.with_name(f"{made.name}.dockerignore").write_text(ignore.read_text())
     return made
 
 

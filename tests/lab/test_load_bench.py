@@ -1,4 +1,4 @@
-"""`invoke bench --what serve`: its generator against a small server, its table, and peers that cannot be had."""
+"""`invoke bench serve`: its generator against a small server, its table, and peers that cannot be had."""
 
 from __future__ import annotations
 
