@@ -79,7 +79,10 @@ def status(found: Status) -> None:
         console.print(f"  {name:<18}{url}")
 
 
-def findings(found: Sequence[Finding]) -> None:
+def findings(found: Sequence[Finding], *, as_json: bool) -> None:
+    if as_json:
+        _json([asdict(finding) for finding in found])
+        return
     for finding in found:
         console.print(
             Text(f"{'✓' if finding.good else '✗'} {finding.subject:<22}{finding.seen}", "" if finding.good else "red")
@@ -119,13 +122,38 @@ def predicted(answer: Prediction, *, as_json: bool) -> None:
     console.print(f"  {answer.model} version {answer.version}, run {answer.run_id}", style="dim")
 
 
-def faults(known: Sequence[Fault]) -> None:
+def faults(world: World, known: Sequence[Fault], tenant: Tenant, *, as_json: bool) -> None:
+    """Symptom and cure with this tenant's names, for an example."""
+    if as_json:
+        _json([_fault(world, fault, tenant) for fault in known])
+        return
     for fault in known:
         console.print(f"{fault.name:<26}{fault.title}" + (" (whole lab)" if fault.scope == "lab" else ""))
-        console.print(f"    checks: {', '.join(fault.reddens)}", style="dim")
+        console.print(f"    the student sees  {fault.words(fault.symptom, world, tenant)}", style="dim")
+        console.print(f"    the cure          {fault.words(fault.cure, world, tenant)}", style="dim")
+        console.print(f"    turns red         {', '.join(fault.reddens)}", style="dim")
 
 
-def active(world: World, found: Sequence[tuple[Fault, Tenant]]) -> None:
+def _fault(world: World, fault: Fault, tenant: Tenant) -> dict[str, object]:
+    return {
+        "name": fault.name,
+        "title": fault.title,
+        "scope": fault.scope,
+        "tenant": tenant.user,
+        "symptom": fault.words(fault.symptom, world, tenant),
+        "cure": fault.words(fault.cure, world, tenant),
+        "checks": fault.reddens,
+    }
+
+
+def _json(value: object) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def active(world: World, found: Sequence[tuple[Fault, Tenant]], *, as_json: bool) -> None:
+    if as_json:
+        _json([_fault(world, fault, tenant) for fault, tenant in found])
+        return
     if not found:
         console.print("nothing is broken")
     for fault, tenant in found:
@@ -141,10 +169,13 @@ def broken(world: World, fault: Fault, tenant: Tenant) -> None:
     console.print(f"  or                ./inv mend {fault.name} --user {tenant.num}")
 
 
-def people(world: World) -> None:
+def people(world: World, *, as_json: bool) -> None:
     from lab import fresh
 
     started = fresh.started(world)
+    if as_json:
+        _json([{**tenant.model_dump(), "up": tenant.num in started} for tenant in world.settings.people])
+        return
     for tenant in world.settings.people:
         state = "up" if tenant.num in started else "not started"
         console.print(

@@ -43,18 +43,21 @@ def verify(
     sys.exit(verification.main(loaded, out, user=user, part=part, watch=watch))
 
 
-@command(help={"active": "only what is broken now"})
-def faults(ctx: Context, active: bool = False) -> None:
+@command(
+    help={"active": "only what is broken now", "user": "whose names to show (the first tenant)", "json_": "print JSON"}
+)
+def faults(ctx: Context, active: bool = False, user: str = "", json_: bool = False) -> None:
     """What can be broken on purpose, the symptom a student sees and the cure: ./inv faults --active"""
     from lab import show, verify, world
     from lab.faults import REGISTRY
     from lab.faults import rehearse as rehearsals
 
+    loaded = world.load()
     if active:
-        loaded = world.load()
-        show.active(loaded, list(rehearsals.active(loaded, verify.started(loaded))))
+        show.active(loaded, list(rehearsals.active(loaded, verify.started(loaded))), as_json=json_)
     else:
-        show.faults(REGISTRY)
+        tenant = loaded.settings.one(user) if user else loaded.settings.people[0]
+        show.faults(loaded, REGISTRY, tenant, as_json=json_)
 
 
 @command(name="break", positional=["fault"], help={"fault": "its name, see ./inv faults", "user": "whose"})

@@ -80,14 +80,14 @@ def logs(ctx: Context, name: str, namespace: str = "", follow: bool = False, tai
         print(line, flush=follow)
 
 
-@command()
-def doctor(ctx: Context) -> None:
+@command(help={"json_": "print JSON"})
+def doctor(ctx: Context, json_: bool = False) -> None:
     """What this machine has and lacks for the lab, and the cure."""
     from lab import doctor as examination
     from lab import show, world
 
     findings = examination.diagnose(world.load())
-    show.findings(findings)
+    show.findings(findings, as_json=json_)
     examination.require_good(findings)
 
 

@@ -5,12 +5,12 @@ from invoke.context import Context
 from lab.commands.command import command
 
 
-@command(name="list", default=True)
-def tenants_list(ctx: Context) -> None:
+@command(name="list", default=True, help={"json_": "print JSON"})
+def tenants_list(ctx: Context, json_: bool = False) -> None:
     """Who is in the class."""
     from lab import show, world
 
-    show.people(world.load())
+    show.people(world.load(), as_json=json_)
 
 
 @command(

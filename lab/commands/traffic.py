@@ -37,12 +37,13 @@ def load(
 ) -> None:
     """Put the iris service under load and watch it scale: ./inv load --rps 500 --seconds 90 --pattern ramp"""
     from lab import world
-    from lab.load import events, patterns, report, run, terminal
+    from lab.load import events, patterns, report, run, terminal, watch
 
     chosen, loaded = patterns.pattern(pattern, rps=rps, seconds=seconds), world.load()
     planned = events.planned(
         loaded.cluster, kill_pod_at=kill_pod_at, kill_mlflow_at=kill_mlflow_at, seconds=chosen.seconds
     )
+    watch.look(loaded.cluster, 0)
     plan = run.Plan(run.target(loaded.settings.ports.serving), chosen, planned, settle)
     done = run.run(loaded.cluster, plan, terminal.Screen(sys.stdout))
     drawn, data = report.write(done, loaded.settings.state / "reports")
