@@ -8,7 +8,7 @@ from typing import Any
 from kubesim.resources import Object
 from kubesim.schema import types
 from kubesim.schema.model import Model
-from kubesim.tables import cluster, custom, network, pods, storage, workloads
+from kubesim.tables import cluster, custom, machinery, network, pods, storage, workloads
 from kubesim.tables.column import CREATED, NAME, Cells, Column
 
 _DEFAULT: tuple[list[Column], Cells] = ([NAME, CREATED], cluster.created)
@@ -45,21 +45,24 @@ PRINTERS: dict[str, tuple[list[Column], Cells]] = {
     "rbac.authorization.k8s.io/v1/rolebindings": (cluster.BINDING, cluster.binding),
     "rbac.authorization.k8s.io/v1/clusterrolebindings": (cluster.BINDING, cluster.binding),
     "certificates.k8s.io/v1/certificatesigningrequests": (cluster.SIGNING_REQUEST, cluster.signing_request),
-    "coordination.k8s.io/v1/leases": (cluster.LEASE, cluster.lease),
-    "scheduling.k8s.io/v1/priorityclasses": (cluster.PRIORITY_CLASS, cluster.priority_class),
-    "node.k8s.io/v1/runtimeclasses": (cluster.RUNTIME_CLASS, cluster.runtime_class),
-    "admissionregistration.k8s.io/v1/mutatingwebhookconfigurations": (cluster.WEBHOOKS, cluster.webhooks),
-    "admissionregistration.k8s.io/v1/validatingwebhookconfigurations": (cluster.WEBHOOKS, cluster.webhooks),
-    "admissionregistration.k8s.io/v1/validatingadmissionpolicies": (cluster.POLICY, cluster.policy),
-    "admissionregistration.k8s.io/v1/mutatingadmissionpolicies": (cluster.MUTATING_POLICY, cluster.policy),
+    "coordination.k8s.io/v1/leases": (machinery.LEASE, machinery.lease),
+    "scheduling.k8s.io/v1/priorityclasses": (machinery.PRIORITY_CLASS, machinery.priority_class),
+    "node.k8s.io/v1/runtimeclasses": (machinery.RUNTIME_CLASS, machinery.runtime_class),
+    "admissionregistration.k8s.io/v1/mutatingwebhookconfigurations": (machinery.WEBHOOKS, machinery.webhooks),
+    "admissionregistration.k8s.io/v1/validatingwebhookconfigurations": (machinery.WEBHOOKS, machinery.webhooks),
+    "admissionregistration.k8s.io/v1/validatingadmissionpolicies": (machinery.POLICY, machinery.policy),
+    "admissionregistration.k8s.io/v1/mutatingadmissionpolicies": (machinery.MUTATING_POLICY, machinery.policy),
     "admissionregistration.k8s.io/v1/validatingadmissionpolicybindings": (
-        cluster.POLICY_BINDING,
-        cluster.policy_binding,
+        machinery.POLICY_BINDING,
+        machinery.policy_binding,
     ),
-    "admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings": (cluster.POLICY_BINDING, cluster.policy_binding),
-    "apiregistration.k8s.io/v1/apiservices": (cluster.API_SERVICE, cluster.api_service),
-    "flowcontrol.apiserver.k8s.io/v1/flowschemas": (cluster.FLOW_SCHEMA, cluster.flow_schema),
-    "flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations": (cluster.PRIORITY_LEVEL, cluster.priority_level),
+    "admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings": (
+        machinery.POLICY_BINDING,
+        machinery.policy_binding,
+    ),
+    "apiregistration.k8s.io/v1/apiservices": (machinery.API_SERVICE, machinery.api_service),
+    "flowcontrol.apiserver.k8s.io/v1/flowschemas": (machinery.FLOW_SCHEMA, machinery.flow_schema),
+    "flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations": (machinery.PRIORITY_LEVEL, machinery.priority_level),
     "networking.k8s.io/v1/ingresses": (network.INGRESS, network.ingress),
     "networking.k8s.io/v1/ingressclasses": (network.INGRESS_CLASS, network.ingress_class),
     "networking.k8s.io/v1/networkpolicies": (network.NETWORK_POLICY, network.network_policy),
@@ -74,8 +77,8 @@ PRINTERS: dict[str, tuple[list[Column], Cells]] = {
     "storage.k8s.io/v1/volumeattributesclasses": (storage.ATTRIBUTES_CLASS, storage.attributes_class),
     "resource.k8s.io/v1/deviceclasses": _PLAIN,
     "resource.k8s.io/v1/resourceclaimtemplates": _PLAIN,
-    "resource.k8s.io/v1/resourceclaims": (cluster.CLAIM, cluster.claim),
-    "resource.k8s.io/v1/resourceslices": (cluster.SLICE, cluster.device_slice),
+    "resource.k8s.io/v1/resourceclaims": (machinery.CLAIM, machinery.claim),
+    "resource.k8s.io/v1/resourceslices": (machinery.SLICE, machinery.device_slice),
 }
 _definitions: dict[str, list[Object]] = {}
 

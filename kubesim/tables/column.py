@@ -122,3 +122,8 @@ def some(values: Sequence[str], most: int) -> str:
 
 def listed(values: Iterable[str] | None) -> str:
     return ",".join(values or ()) or NONE
+
+
+def condition(status: Object, kind: str) -> Object:
+    """A status's condition of this type; empty where there is none."""
+    return next((each for each in status.get("conditions") or () if each.get("type") == kind), {})
