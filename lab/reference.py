@@ -26,7 +26,7 @@ Made from the code by `python -m lab.reference`; do not edit.
 
 def render() -> str:
     parts = (_tasks(), _settings(), _checks(), _faults(), _environment(), _exit_codes())
-    return "\n".join([_HEAD, *("\n".join(line.rstrip() for line in part) + "\n" for part in parts)])
+    return "\n".join([_HEAD, *("\n".join(line.rstrip(" ") for line in part) + "\n" for part in parts)])
 
 
 def _tasks() -> Iterator[str]:
@@ -34,6 +34,7 @@ def _tasks() -> Iterator[str]:
 
     yield "## Tasks\n"
     yield "`./inv TASK --help` prints the same. An option's first letter is its short form where no other option has it.\n"
+    yield "Bash completes tasks and options after:\n\n    source <(./inv --print-completion-script bash | sed 's#`invoke #`./inv #')\n"
     for name in tasks.ns.task_names:
         task = tasks.ns[name]
         arguments = arguments_of(task)
