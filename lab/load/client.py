@@ -102,18 +102,19 @@ class Client:
         self.due: asyncio.Queue[float] = asyncio.Queue()
         self.started = asyncio.get_running_loop().time()
         self.number = 0
+        self.patience = 2 * TIMEOUT
 
     def now(self) -> float:
         """Seconds since the start."""
         return asyncio.get_running_loop().time() - self.started
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Ends when `stop` is set and every request sent until then has its answer, or has failed."""
+        """Ends when `stop` is set and every request due until then has its answer, or has failed."""
         connections = [Connection(self.target, self.now) for _ in range(CONNECTIONS)]
         workers = [asyncio.create_task(self._work(connection)) for connection in connections]
         try:
             await self._schedule(stop)
-            await self.due.join()
+            await self._finish()
         finally:
             for worker in workers:
                 worker.cancel()
@@ -131,6 +132,17 @@ class Client:
                 self.due.put_nowait(next_due)
                 next_due += 1 / max(self.rate(next_due), 0.1)
             await asyncio.sleep(_TICK)
+
+    async def _finish(self) -> None:
+        """Wait for what is under way; what could not even be sent by then has failed."""
+        try:
+            async with asyncio.timeout(self.patience):
+                await self.due.join()
+        except TimeoutError:
+            while not self.due.empty():
+                self.samples.failed(
+                    self.due.get_nowait(), "never sent: more than the service, or this client, can take"
+                )
 
     async def _work(self, connection: Connection) -> None:
         while True:
@@ -151,6 +163,9 @@ class Client:
             self.samples.failed(due, f"no answer in {TIMEOUT:g} s")
         except Failed as error:
             self.samples.failed(due, str(error))
+        except asyncio.CancelledError:
+            self.samples.failed(due, "no answer by the end of the load")
+            raise
         else:
             who = headers.get("x-release", "?"), headers.get("x-served-by", "?")
             self.samples.answered(due, Answer(self.now() - due, *who, retried=retried))

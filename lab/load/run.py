@@ -61,7 +61,6 @@ def run(cluster: Cluster, plan: Plan, say: Say) -> Load:
     """Ctrl-C ends it early; what was measured until then is the result."""
     import uvloop
 
-    watch.look(cluster, 0)
     load = Load(plan.pattern, Samples())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

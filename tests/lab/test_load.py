@@ -17,7 +17,7 @@ import pytest
 
 from lab.errors import LabError
 from lab.load import patterns, picture, report, run, watch
-from lab.load.client import Client, Target
+from lab.load.client import CONNECTIONS, Client, Target
 from lab.load.events import Happened, planned
 from lab.load.patterns import Pattern
 from lab.load.run import Load
@@ -191,6 +191,26 @@ async def test_what_is_not_an_answer_of_200_has_failed(sent: bytes, reason: str)
         samples = await drive(port, until=over(5))
     assert set(samples.reasons) == {reason}
     assert total(samples.seconds).answered == 0
+
+
+async def test_what_could_not_be_sent_by_the_end_has_failed() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        await reader.read()  # never answers
+
+    async with listening(serve) as port:
+        samples, stop = Samples(), asyncio.Event()
+        client = Client(Target("127.0.0.1", port, [b"{}"]), lambda _: 2000, samples)
+        client.patience = 0.1
+        task = asyncio.create_task(client.run(stop))
+        async with asyncio.timeout(20):
+            while total(samples.seconds).sent < 100:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            stop.set()
+            await task
+    whole = total(samples.seconds)
+    assert whole.failed == whole.sent >= 100
+    assert samples.reasons["no answer by the end of the load"] == CONNECTIONS
 
 
 async def test_nobody_there_is_a_failure_after_a_few_tries() -> None:
