@@ -26,32 +26,30 @@ _ECR_USE = (
         "InitiateLayerUpload",
         "UploadLayerPart",
     ),
-    *("CompleteLayerUpload", "PutImage", "ListImages", "DescribeImages", "CreateRepository", "BatchDeleteImage"),
-    *(
-        "PutImageScanningConfiguration",
-        "PutLifecyclePolicy",
-        "GetLifecyclePolicy",
-        "StartImageScan",
-        "DescribeImageScanFindings",
-    ),
-    *(
-        "DescribeRepositories",
-        "ListTagsForResource",
-        "GetRepositoryPolicy",
-        "StartLifecyclePolicyPreview",
-        "GetLifecyclePolicyPreview",
-    ),
+    *("CompleteLayerUpload", "PutImage", "BatchDeleteImage", "CreateRepository", "Describe*", "List*"),
+    *("PutImageScanningConfiguration", "PutLifecyclePolicy", "GetLifecyclePolicy*", "GetRepositoryPolicy"),
+    *("StartImageScan", "StartLifecyclePolicyPreview"),
 )
+_BUCKET_USE = (
+    *("CreateBucket", "DeleteBucket", "ListBucket*", "GetBucket*", "PutBucketVersioning", "PutBucketPublicAccessBlock"),
+    *("GetEncryptionConfiguration", "PutEncryptionConfiguration", "PutBucketPolicy", "DeleteBucketPolicy"),
+    *("GetLifecycleConfiguration", "PutLifecycleConfiguration", "PutBucketTagging", "PutBucketCORS"),
+)
+_OBJECT_USE = (
+    *("GetObject*", "PutObject", "PutObjectTagging", "DeleteObject", "DeleteObjectVersion"),
+    *("AbortMultipartUpload", "ListMultipartUploadParts"),
+)
+"""What the guides have students do with what is theirs. Not among it: access lists, ownership, replication, retention, deleting a repository."""
 
 
 def policy(settings: Settings, *, buckets: Sequence[str], repositories: Sequence[str]) -> dict[str, Any]:
     """The guide's IAM policy (S3 list, get, put, delete; ECR push and pull), narrowed to one tenant's own names."""
     ecr = f"arn:aws:ecr:{settings.region}:{settings.account}:repository"
     statements = [
+        _allow("OwnBucket", [f"s3:{action}" for action in _BUCKET_USE], [f"arn:aws:s3:::{name}" for name in buckets]),
         _allow(
-            "OwnBucket", ["s3:*Bucket*", "s3:*EncryptionConfiguration"], [f"arn:aws:s3:::{name}" for name in buckets]
+            "OwnObjects", [f"s3:{action}" for action in _OBJECT_USE], [f"arn:aws:s3:::{name}/*" for name in buckets]
         ),
-        _allow("OwnObjects", ["s3:*Object*", "s3:*MultipartUpload*"], [f"arn:aws:s3:::{name}/*" for name in buckets]),
         _allow("OwnRepositories", [f"ecr:{action}" for action in _ECR_USE], [f"{ecr}/{name}" for name in repositories]),
         _allow("RegistryLogin", ["ecr:GetAuthorizationToken"], ["*"]),
         _allow(
@@ -76,6 +74,9 @@ class Inventory:
     repositories: frozenset[str]
 
 
+NOTHING = Inventory(frozenset(), frozenset())
+
+
 def inventory(clients: Clients) -> Inventory:
     buckets = _ask(clients("s3").list_buckets)["Buckets"]
     pages = clients("ecr").get_paginator("describe_repositories").paginate()
@@ -88,12 +89,16 @@ def inventory(clients: Clients) -> Inventory:
 def provide_tenant(
     clients: Clients, settings: Settings, tenant: Tenant, *, groups: Sequence[str], known: Keys | None, there: Inventory
 ) -> Keys:
-    """Bucket, repositories, IAM user, policy and cluster access of one tenant; returns the user's keys (`known` where they still exist)."""
-    if tenant.bucket not in there.buckets:
-        provide_bucket(clients, settings, tenant.bucket)
+    """Bucket, repositories, IAM user, policy and cluster access of one tenant; returns the user's keys (`known` where they still exist).
+
+    Keys are what is made last: where none are known, an `up` ended halfway, and what it made may lack its settings.
+    """
+    unfinished = known is None
+    if unfinished or tenant.bucket not in there.buckets:
+        provide_bucket(clients, settings, tenant.bucket, there=there)
     for name in tenant.repositories:
-        if name not in there.repositories:
-            provide_repository(clients, name)
+        if unfinished or name not in there.repositories:
+            provide_repository(clients, name, there=there)
     own = policy(settings, buckets=[tenant.bucket], repositories=tenant.repositories)
     keys = provide_user(clients, tenant.user, own, known)
     provide_access(clients, settings, tenant, groups)
@@ -113,18 +118,19 @@ def provide_access(clients: Clients, settings: Settings, tenant: Tenant, groups:
 
 def provide_shared(clients: Clients, settings: Settings, *, known: Keys | None, there: Inventory) -> Keys:
     """What the shared MLflow server, training and serving use: one bucket and one user for it."""
-    if SHARED_BUCKET not in there.buckets:
-        provide_bucket(clients, settings, SHARED_BUCKET)
+    if known is None or SHARED_BUCKET not in there.buckets:
+        provide_bucket(clients, settings, SHARED_BUCKET, there=there)
     return provide_user(clients, SHARED_USER, policy(settings, buckets=[SHARED_BUCKET], repositories=[]), known)
 
 
-def provide_bucket(clients: Clients, settings: Settings, name: str) -> None:
+def provide_bucket(clients: Clients, settings: Settings, name: str, *, there: Inventory = NOTHING) -> None:
     """Encrypted, versioned, closed to the public, with the guide's two prefixes."""
     s3 = clients("s3")
     location = (
         {} if settings.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": settings.region}}
     )
-    _ask(s3.create_bucket, Bucket=name, **location)
+    if name not in there.buckets:
+        _ask(s3.create_bucket, Bucket=name, **location)
     configure_bucket(clients, name)
     for prefix in PREFIXES:
         _ask(s3.put_object, Bucket=name, Key=prefix)
@@ -140,10 +146,11 @@ def configure_bucket(clients: Clients, name: str) -> None:
     _ask(s3.put_public_access_block, Bucket=name, PublicAccessBlockConfiguration=closed)
 
 
-def provide_repository(clients: Clients, name: str) -> None:
+def provide_repository(clients: Clients, name: str, *, there: Inventory = NOTHING) -> None:
     """Scans on push and keeps the last ten images."""
     ecr = clients("ecr")
-    _ask(ecr.create_repository, repositoryName=name, imageScanningConfiguration={"scanOnPush": True})
+    if name not in there.repositories:
+        _ask(ecr.create_repository, repositoryName=name, imageScanningConfiguration={"scanOnPush": True})
     _ask(ecr.put_lifecycle_policy, repositoryName=name, lifecyclePolicyText=json.dumps(LIFECYCLE))
 
 
