@@ -54,6 +54,4 @@ async def run(access: Access, environment: Mapping[str, str], *, address: str, p
             await settle(mirror)
             await serve.until_stopped(dashboard.application(pages.hosts(environment)), address, port)
         finally:
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            await serve.end(work)

@@ -1,1 +1,1 @@
-"""ml-pipeline-ui: the tenants' training Jobs and the runs they recorded in MLflow."""
+"""ml-pipeline-ui: the training Jobs that everybody shares, and the runs they recorded in MLflow."""

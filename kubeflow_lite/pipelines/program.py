@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import aiohttp
 
-from kubeflow_lite.errors import KubeflowError, NotFound
+from kubeflow_lite.errors import KubeflowError
 from kubeflow_lite.kube.client import Client
 from kubeflow_lite.kube.config import Access
 from kubeflow_lite.objects import Object
 from kubeflow_lite.pipelines.mlflow import Run, TrackingError, recent_runs
-from kubeflow_lite.pipelines.view import View, of_tenants, view
+from kubeflow_lite.pipelines.view import View, view
 from kubeflow_lite.web import pages, serve
 from kubeflow_lite.web.recent import Recent
 
@@ -43,19 +43,13 @@ async def run(access: Access, environment: Mapping[str, str], *, address: str, p
 
 
 async def _read(client: Client, session: aiohttp.ClientSession, uri: str, shared: str) -> View:
-    jobs, profiles, (runs, problem) = await asyncio.gather(_jobs(client), _profiles(client), _runs(session, uri))
-    return view(of_tenants(jobs, profiles, shared), runs, at=datetime.now(UTC), problem=problem)
+    jobs, (runs, problem) = await asyncio.gather(_jobs(client, shared), _runs(session, uri))
+    return view(jobs, runs, at=datetime.now(UTC), problem=problem)
 
 
-async def _jobs(client: Client) -> list[Object]:
-    return (await client.list("batch/v1/jobs", labels=SELECTOR)).items
-
-
-async def _profiles(client: Client) -> list[Object]:
-    try:
-        return (await client.list("kubeflow.org/v1/profiles")).items
-    except NotFound:
-        return []
+async def _jobs(client: Client, shared: str) -> list[Object]:
+    """The shared ones alone: this page asks nobody who they are. A tenant's own Jobs and runs are on its page of the dashboard."""
+    return (await client.list("batch/v1/jobs", shared, labels=SELECTOR)).items
 
 
 async def _runs(session: aiohttp.ClientSession, uri: str) -> tuple[list[Run], str]:

@@ -56,12 +56,6 @@ def view(jobs: Sequence[Object], runs: Sequence[Run], *, at: datetime, problem: 
     return View(tuple(_job(job, at) for job in latest), tuple(_run(run, at) for run in runs), problem)
 
 
-def of_tenants(jobs: Sequence[Object], profiles: Sequence[Object], shared: str) -> list[Object]:
-    """Jobs in the tenants' namespaces and in the shared training namespace."""
-    known = {(profile.get("status") or {}).get("namespace") or name(profile) for profile in profiles} | {shared}
-    return [job for job in jobs if namespace(job) in known]
-
-
 def _job(job: Object, at: datetime) -> JobRow:
     status: Object = job.get("status") or {}
     state, reason = _state(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Iterable
 
 from aiohttp import web
 
@@ -26,3 +27,12 @@ async def until_stopped(app: web.Application, address: str, port: int) -> None:
     async with health.serving(app, address, port) as bound:
         log.info("listening on port %d", bound)
         await stop.wait()
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: a cancellation that comes as a connection breaks may be taken for the break."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1.0)

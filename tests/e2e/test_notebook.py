@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,52 @@ async def test_a_cell_logs_to_the_tenants_mlflow_with_no_set_up(address: str, to
             assert ended.status == 204
     assert "logged" in output, output
     assert "s3://mlops-training-user01/mlflow-artifacts/" in output
+
+
+@asynccontextmanager
+async def visitor(lab: Lab, *user: str) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """Somebody signed in to the dashboard as `./inv ui` says, and the dashboard's address."""
+    invitation = lab.json("ui", "--no-browser", "--json", *user)
+    page = f"http://127.0.0.1:{lab.environ['LAB_PORTS_DASHBOARD']}"
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        async with session.post(f"{page}/sign-in", data={"credential": invitation["code"]}) as answer:
+            assert answer.status == 200, await answer.text()
+        yield session, page
+
+
+async def test_the_dashboard_opens_it_for_its_tenant_without_another_sign_in(lab: Lab, token: str) -> None:
+    async with visitor(lab, "--user", "01") as (session, page):
+        async with session.get(page) as front:
+            assert f"{BASE}/lab" in await front.text()
+        async with session.get(f"{page}{BASE}/lab") as opened:
+            assert opened.status == 200
+            assert "jupyter-config-data" in await opened.text()
+        async with session.post(f"{page}{BASE}/api/kernels", json={"name": "python3"}) as made:
+            assert made.status == 201, await made.text()
+            kernel = (await made.json())["id"]
+        async with session.ws_connect(f"{page}{BASE}/api/kernels/{kernel}/channels") as socket:
+            output = await executed(socket, "print(6 * 7)")
+        assert output.strip() == "42"
+
+
+async def test_nobody_else_comes_in_through_the_dashboard(lab: Lab, token: str) -> None:
+    for user in (("--user", "02"), ()):
+        async with visitor(lab, *user) as (session, page), session.get(f"{page}{BASE}/lab") as refused:
+            assert refused.status == 403
+    async with visitor(lab, "--user", "01") as (session, page):
+        foreign = {"Origin": "http://evil.example"}
+        async with session.post(f"{page}{BASE}/api/kernels", json={}, headers=foreign) as refused:
+            assert refused.status == 403
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(f"{page}{BASE}/api/events/subscribe", headers=foreign)
+
+
+async def test_a_made_up_pass_opens_nothing(address: str, token: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        for made_up in ("x", "eyJhbGciOiJub25lIn0.eyJhdWQiOiJub3RlYm9vazp4L3kifQ."):
+            headers = {"X-Notebook-Visitor": made_up}
+            async with session.get(f"{address}/api/contents", headers=headers) as refused:
+                assert refused.status == 403
 
 
 async def executed(socket: aiohttp.ClientWebSocketResponse, code: str) -> str:

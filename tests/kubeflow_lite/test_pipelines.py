@@ -12,7 +12,7 @@ from aiohttp import web
 from kubeflow_lite import health
 from kubeflow_lite.objects import Object
 from kubeflow_lite.pipelines.mlflow import Run, TrackingError, recent_runs
-from kubeflow_lite.pipelines.view import JobRow, of_tenants, view
+from kubeflow_lite.pipelines.view import JobRow, view
 from kubeflow_lite.web import pages
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -69,12 +69,6 @@ def test_a_failed_job_says_why_and_for_how_long_it_ran() -> None:
 )
 def test_a_job_on_its_way(status: dict[str, Any], state: str) -> None:
     assert row(job("x", **status)).state == state
-
-
-def test_only_jobs_of_tenants_and_of_the_shared_namespace() -> None:
-    profiles: list[Object] = [{"metadata": {"name": "profile-user01"}, "status": {"namespace": "kubeflow-user01"}}]
-    jobs = [job("a", "kubeflow-user01"), job("b"), job("c", "elsewhere")]
-    assert [one["metadata"]["name"] for one in of_tenants(jobs, profiles, "mlops-training")] == ["a", "b"]
 
 
 def test_a_run_as_a_row() -> None:

@@ -1,0 +1,258 @@
+"""The pages in Chromium: what a room sees, what a tenant may see, and how they serve those who use no mouse."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+
+from tests.ui.conftest import Metrics
+from tests.ui.contrast import LOW
+from tests.ui.world import CLASS, World, green, red
+
+pytestmark = pytest.mark.timeout(240)
+
+PATIENCE = 45_000
+"""Milliseconds; what is measured is printed, and asserted against generous bounds only: other programs share this machine."""
+CELL = "#c-07-KF02"
+OWNER = (
+    "owner: expected user07@mlops.local, found user@example.com",
+    "kubectl patch profile profile-user07 --type=merge",
+)
+
+
+def break_owner(world: World) -> float:
+    """Make user07's report red; returns when."""
+    tenant = world.tenant("07")
+    world.report(tenant, red(green(tenant), "KF02", *OWNER))
+    return time.monotonic()
+
+
+def mend_owner(world: World) -> None:
+    tenant = world.tenant("07")
+    world.report(tenant, green(tenant))
+
+
+def test_a_code_signs_in_and_leaves_no_trace(visitor: Any, world: World) -> None:
+    someone = visitor()
+    page = someone.sign_in()
+    assert page.url == f"{world.url}/"
+    assert page.evaluate("document.cookie") == "", "the session's cookie is out of the script's reach"
+    (cookie,) = [one for one in someone.context.cookies() if one["name"] == "dashboard-session"]
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    assert cookie["domain"] == "dashboard.localhost", "other programs on 127.0.0.1 are not sent it"
+    assert cookie["value"] not in page.content()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url(f"{world.url}/sign-in")
+    page.goto(world.url)
+    assert page.url == f"{world.url}/sign-in"
+
+
+def test_the_grid_turns_red_and_green_again(visitor: Any, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    someone = visitor()
+    page = someone.sign_in()
+    assert page.locator("h1").inner_text() == "Everybody is ready"
+    assert page.locator(".cell.pass").count() == 23 * len(CLASS)
+    try:
+        started = break_owner(world)
+        page.wait_for_selector(f"{CELL}.fail", timeout=PATIENCE)
+        seen = time.monotonic() - started
+        assert page.locator("h1").inner_text() == f"{len(CLASS) - 1} of {len(CLASS)} ready"
+        behind = page.locator(".cell.skip").count()
+        assert page.locator(".cell.fail").count() == 1
+        assert behind > 0
+        assert page.locator(CELL).inner_text() == "✕", "a shape, not a colour alone"
+        page.locator(CELL).click()
+        dialog = page.get_by_role("dialog")
+        assert OWNER[0] in dialog.inner_text()
+        assert OWNER[1] in dialog.inner_text()
+        someone.picture("hint")
+        page.keyboard.press("Escape")
+        someone.picture("broken")
+    finally:
+        mend_owner(world)
+    page.wait_for_selector(f"{CELL}.pass", timeout=PATIENCE)
+    page.get_by_role("heading", name="Everybody is ready").wait_for()
+    with capsys.disabled():
+        print(f"\nfrom the change in the cluster to the red cell: {seen * 1000:.0f} ms")
+
+
+def test_a_chart_moves_under_load(visitor: Any, world: World) -> None:
+    page = visitor().sign_in()
+    now = page.locator(".graph.requests_per_second .now")
+    now.wait_for(timeout=PATIENCE)
+    assert now.inner_text() == "0"
+    line = page.locator(".graph.requests_per_second path.line")
+    before = line.get_attribute("d")
+    Metrics.asked += 50_000
+    page.locator(".graph.requests_per_second .now", has_text=re.compile(r"^\d{3,}$")).wait_for(timeout=PATIENCE)
+    assert line.get_attribute("d") != before
+    picture = page.get_by_role("img", name=re.compile("Requests per second: now .+, highest .+"))
+    assert picture.count() == 1, "a screen reader is told the numbers"
+
+
+def test_a_tenant_cannot_reach_anothers_page(visitor: Any, world: World) -> None:
+    someone = visitor()
+    page = someone.sign_in("kubeflow-user01", "default-editor")
+    assert page.url == f"{world.url}/tenants/kubeflow-user01"
+    assert "user07" not in page.content()
+    assert page.get_by_role("button", name="Rehearse").count() == 0
+    someone.picture("tenant", full_page=True)
+    for path in (
+        "/tenants/kubeflow-user07",
+        "/tenants/kubeflow-user07/checks/KF02",
+        "/live",
+        "/tenants/kubeflow-user07/live",
+    ):
+        assert page.evaluate("path => fetch(path).then(answer => answer.status)", path) == 403
+    token = page.evaluate("document.querySelector('meta[name=csrf]').content")
+    pressed = page.evaluate(
+        """token => fetch('/requests', {method: 'POST', headers: {'X-CSRF-Token': token},
+            body: new URLSearchParams({verb: 'break', fault: 'mlflow-down', user: '07'})}).then(answer => answer.status)""",
+        token,
+    )
+    assert pressed == 403
+    someone.complaints.clear()  # the browser tells of every 403
+
+
+def test_the_instructor_presses_break(visitor: Any, world: World) -> None:
+    page = visitor().sign_in()
+    page.get_by_label("Fault", exact=True).select_option("mlflow-down")
+    page.get_by_label("Tenant", exact=True).select_option("01")
+    page.get_by_role("button", name="Break").click()
+    page.wait_for_selector(".requests li.waiting", timeout=PATIENCE)
+    (request,) = world.api.list("v1", "ConfigMap", "kubeflow", labels="mlops-lab/kind=request")
+    told = {key: request["data"][key] for key in ("verb", "fault", "user", "by")}
+    assert told == {"verb": "break", "fault": "mlflow-down", "user": "01", "by": "instructor"}
+    world.api.delete("v1", "ConfigMap", request["metadata"]["name"], "kubeflow")
+
+
+def test_everything_can_be_done_with_the_keyboard(visitor: Any, world: World) -> None:
+    page = visitor().sign_in()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.locator(".cell[tabindex='0']").focus()
+    for key, where in (
+        ("ArrowRight", "c-01-KF02"),
+        ("ArrowDown", "c-02-KF02"),
+        ("End", "c-02-ST06"),
+        ("ArrowRight", "c-02-ST06"),
+        ("Home", "c-02-KF01"),
+        ("ArrowUp", "c-01-KF01"),
+    ):
+        page.keyboard.press(key)
+        assert page.evaluate("document.activeElement.id") == where, key
+    assert page.locator(".cell[tabindex='0']").count() == 1, "the grid is one stop of the Tab key"
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#detail:not([open])").wait_for(state="attached")
+    assert page.evaluate("document.activeElement.id") == "c-01-KF01"
+    page.locator("#fault").focus()
+    for wanted in ("user", "Break", "Mend", "Rehearse"):
+        page.keyboard.press("Tab")
+        assert wanted in page.evaluate("document.activeElement.id + ' ' + document.activeElement.textContent")
+
+
+def test_the_focus_stays_where_it_was_when_its_row_changes(visitor: Any, world: World) -> None:
+    page = visitor().sign_in()
+    page.locator(CELL).focus()
+    try:
+        break_owner(world)
+        page.wait_for_selector(f"{CELL}.fail", timeout=PATIENCE)
+        assert page.evaluate("document.activeElement.id") == CELL[1:]
+    finally:
+        mend_owner(world)
+
+
+PROBLEMS = """() => {
+  const found = [];
+  const ids = [...document.querySelectorAll('[id]')].map((one) => one.id);
+  for (const id of new Set(ids.filter((id, at) => ids.indexOf(id) !== at))) found.push('two elements are #' + id);
+  const named = (one) => (one.getAttribute('aria-label') || one.textContent || '').trim()
+    || (one.labels && one.labels.length) || one.getAttribute('aria-labelledby');
+  for (const one of document.querySelectorAll('a[href], button, select, input:not([type=hidden]), progress, svg[role=img]'))
+    if (!named(one)) found.push('no name: ' + one.outerHTML.slice(0, 90));
+  const levels = [...document.querySelectorAll('h1, h2, h3')].map((one) => +one.tagName[1]);
+  if (levels.filter((level) => level === 1).length !== 1) found.push('not one h1');
+  levels.forEach((level, at) => { if (at && level > levels[at - 1] + 1) found.push('a heading is left out before level ' + level); });
+  for (const one of ['main', 'header', 'nav']) if (document.querySelectorAll(one).length !== 1) found.push('not one ' + one);
+  for (const one of document.querySelectorAll('[aria-labelledby], [aria-describedby]'))
+    for (const id of ((one.getAttribute('aria-labelledby') || '') + ' ' + (one.getAttribute('aria-describedby') || '')).split(' '))
+      if (id && id !== 'detail-title' && !document.getElementById(id)) found.push('nothing is #' + id);
+  for (const one of document.querySelectorAll('th')) if (!one.scope) found.push('a th without scope');
+  for (const grid of document.querySelectorAll('[role=grid]'))
+    for (const row of grid.children) if (row.getAttribute('role') !== 'row') found.push('a grid holds rows only');
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_names_headings_landmarks_and_contrast(visitor: Any, world: World, scheme: str) -> None:
+    someone = visitor(color_scheme=scheme)
+    page = someone.page
+    page.goto(world.url)
+    assert page.evaluate(PROBLEMS) == []
+    assert page.evaluate(LOW) == []
+    someone.sign_in()
+    page.locator(".graph").first.wait_for(timeout=PATIENCE)
+    try:
+        break_owner(world)
+        page.wait_for_selector(f"{CELL}.fail", timeout=PATIENCE)
+        assert page.evaluate(PROBLEMS) == []
+        assert page.evaluate(LOW) == []
+        someone.picture(f"class-{scheme}", full_page=True)
+        page.goto(f"{world.url}/tenants/kubeflow-user07")
+        assert page.evaluate(PROBLEMS) == []
+        assert page.evaluate(LOW) == []
+    finally:
+        mend_owner(world)
+
+
+def test_korean_and_dark_stay_chosen(visitor: Any, world: World) -> None:
+    someone = visitor()
+    page = someone.sign_in()
+    page.get_by_role("link", name="한국어").click()
+    page.locator("html[lang=ko]").wait_for()
+    assert page.locator("h1").inner_text() == "모두 준비되었습니다"
+    page.get_by_role("button", name="밝게 또는 어둡게").click()
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 19)", (
+        "in the server's answer, no flash"
+    )
+    someone.picture("korean-dark")
+
+
+PAINT = """() => new Promise((done) => new PerformanceObserver((list) => {
+  for (const one of list.getEntriesByName('first-contentful-paint')) done(one.startTime);
+}).observe({ type: 'paint', buffered: true }))"""
+
+
+def test_the_first_paint(visitor: Any, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    page = visitor().sign_in()
+    times = []
+    for _ in range(5):
+        page.goto(world.url)
+        times.append(page.evaluate(PAINT))
+    with capsys.disabled():
+        print(f"\nfirst paint: {min(times):.0f} ms at best, {sorted(times)[2]:.0f} ms in the middle")
+    assert min(times) < 10_000
+
+
+def test_without_script_the_page_is_whole(visitor: Any, world: World) -> None:
+    someone = visitor(java_script_enabled=False)
+    page = someone.page
+    from lab import ui
+
+    page.goto(world.url)
+    page.fill("#credential", ui._code(world.port, ui.token(world.api, "kubeflow", "instructor"), patience=60))
+    page.locator("button.main").click()
+    assert page.locator(".cell.pass").count() == 23 * len(CLASS)
+    page.locator(CELL).click()
+    assert page.locator("h2").inner_text().startswith("07 · ")
