@@ -20,6 +20,7 @@ from serving.settings import ONE_ROW_BYTES
 
 _STATE = {"/health", "/ready", "/metrics", "/model", "/docs", "/openapi.json"}
 _ROUTES = {"/predict", "/predict/batch", "/v2", "/v2/health/live", "/v2/health/ready"} | _STATE
+_ASKED_BY_PROBES = {"/ready", "/v2/health/ready"}  # a 503 of theirs is an answer, once a second
 _GONE = 499  # nginx's number for a client that hung up; it is counted, nobody is there to read it
 
 
@@ -71,8 +72,9 @@ class Edge:
         route = _route(path)
         metrics.seconds_of(route).observe(seconds)
         metrics.requests_of(route, str(status)).inc()
-        if status >= 500 or self.service.settings.log_requests:
-            level = logging.WARNING if status >= 500 else logging.INFO
+        failed = status >= 500 and route not in _ASKED_BY_PROBES
+        if failed or self.service.settings.log_requests:
+            level = logging.WARNING if failed else logging.INFO
             ms = round(seconds * 1000, 2)
             log("request", level=level, path=path, status=status, ms=ms, request_id=scope["request_id"])
 

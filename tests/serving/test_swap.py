@@ -21,7 +21,9 @@ from tests.serving.conftest import Shelf, files, poisoned, serving
 ROW = {"features": [5.1, 3.5, 1.4, 0.2]}
 
 
-async def test_before_any_model_ready_is_503_and_predict_says_so(shelf: Shelf, settings: Settings) -> None:
+async def test_before_any_model_ready_is_503_and_predict_says_so(
+    shelf: Shelf, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     service = Service(settings, shelf)
     async with serving(service) as client:
         await service.look()
@@ -30,6 +32,9 @@ async def test_before_any_model_ready_is_503_and_predict_says_so(shelf: Shelf, s
             assert (answer.status_code, answer.json()["detail"]) == (503, words)
         assert (await client.get("/health")).status_code == 200
         assert (await client.get("/v2/health/ready")).status_code == 503
+    requests = [line for line in map(json.loads, caplog.messages) if line.get("event") == "request"]
+    assert [(line["path"], line["status"]) for line in requests] == [("/predict", 503), ("/model", 503)]
+    assert all(len(line["request_id"]) == 32 and line["ms"] >= 0 for line in requests)
 
 
 async def test_a_new_champion_is_taken_while_requests_go_on(shelf: Shelf, settings: Settings) -> None:
