@@ -110,7 +110,7 @@ def _figures(server: Server, port: int, process: psutil.Process, folder: Path) -
         figures[f"per cpu@{connections}"] = sum(found["requests"] for found in rounds) / max(used, 1e-3)
     if server.answers_batches:
         many.write_text(json.dumps(server.body(rows(ROWS))))
-        found = [ask(port, server.batch_path or server.path, many, connections=1, seconds=0.3) for _ in range(ROUNDS)]
+        found = [ask(port, server.batch_path or server.path, many, connections=1, seconds=1.0) for _ in range(ROUNDS)]
         figures["batch"] = min(one["p50"] for one in found)
     return figures | {"memory": _memory(process)}
 
