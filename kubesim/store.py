@@ -33,8 +33,8 @@ from kubesim.resources import Object
 HISTORY = 4000
 """Changes kept per kind for watchers that resume. A kind that changes 100 times a second can be resumed for 40 s."""
 
-COMPACT_EVERY = 5000
-"""Writes between two compactions of the file."""
+COMPACT_EVERY = 500
+"""Writes between two compactions of the file: often, so that each is short."""
 
 KEEP = 5000
 """Writes that the file keeps as history, for watchers that resume after a restart."""
@@ -170,6 +170,7 @@ class Store:
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;" + _SCHEMA
         )
         self._kinds: dict[str, _Kind] = {}
+        self._superseded: deque[tuple[int, int]] = deque()
         self._writes = 0
         self.revision = self._load()
 
@@ -272,10 +273,14 @@ class Store:
 
     def _apply(self, kind: str, change: Change) -> None:
         held = self._held(kind)
-        if change.action == "DELETED":
-            held.drop(change.record.namespace, change.record.name)
-        else:
+        if change.action != "DELETED":
             held.put(change.record)
+        elif change.previous is not None:
+            held.drop(change.record.namespace, change.record.name)
+        if change.previous is not None:
+            self._superseded.append((change.revision, change.previous.revision))
+        if change.action == "DELETED":
+            self._superseded.append((change.revision, change.revision))
         held.remember(change)
 
     def _held(self, kind: str) -> _Kind:
@@ -302,19 +307,19 @@ class Store:
         return revision
 
     def compact(self) -> None:
-        """Forgets, in the file, what is neither the state nor among the last KEEP writes."""
+        """Forgets, in the file, what came before the last KEEP writes and is no longer the state at that point.
+
+        A row may go once what superseded it may go too, and not before: else a restart would meet the end of an object that it has never
+        seen. Superseded rows are noted in the order in which they were superseded, so nothing is searched for.
+        """
         floor = self.revision - KEEP
         if floor <= self._floor:
             return
-        live = {
-            record.revision
-            for held in self._kinds.values()
-            for space in held.objects.values()
-            for record in space.values()
-        }
-        rows = self._db.execute("SELECT revision FROM log WHERE revision <= ?", (floor,)).fetchall()
+        gone = []
+        while self._superseded and self._superseded[0][0] <= floor:
+            gone.append((self._superseded.popleft()[1],))
         self._db.execute("BEGIN")
-        self._db.executemany("DELETE FROM log WHERE revision = ?", [row for row in rows if row[0] not in live])
+        self._db.executemany("DELETE FROM log WHERE revision = ?", gone)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('floor', ?)", (floor,))
         self._db.execute("COMMIT")
         self._floor = floor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,50 @@ def test_compaction_keeps_the_state_and_forgets_the_rest(tmp_path: Path, monkeyp
     with pytest.raises(Compacted):
         again.changes("ks", 5)
     assert [change.action for change in again.changes("ls", 11)] == ["ADDED", "DELETED"]
+
+
+def test_what_ends_after_the_floor_is_still_there_at_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects from before the floor whose last write, or end, is after it."""
+    monkeypatch.setattr(stores, "KEEP", 3)
+    store = Store(tmp_path / "s.db")
+    ends, changes = store.create("ks", obj("ends")), store.create("ks", obj("changes", n=1))
+    for n in range(6):
+        store.create("ls", obj(f"l{n}"))
+    store.delete("ks", ends)
+    store.update("ks", obj("changes", n=2), changes)
+    store.compact()
+    store.close()
+    again = Store(tmp_path / "s.db")
+    assert [record.object["n"] for record in again.list("ks")] == [2]
+    assert [(change.action, change.previous is not None) for change in again.changes("ks", 7)] == [
+        ("DELETED", True),
+        ("MODIFIED", True),
+    ]
+
+
+def test_any_history_is_read_back_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "KEEP", 7)
+    monkeypatch.setattr(stores, "COMPACT_EVERY", 5)
+    chance = random.Random(7)
+    for round_ in range(20):
+        path = tmp_path / f"{round_}.db"
+        store = Store(path)
+        for n in range(chance.randrange(60)):
+            name = f"x{chance.randrange(6)}"
+            old = store.get("ks", "a", name)
+            if old is None:
+                store.create("ks", obj(name, n=n))
+            elif chance.random() < 0.4:
+                store.delete("ks", old)
+            else:
+                store.update("ks", obj(name, n=n), old)
+        state = [(record.revision, record.data) for record in store.list("ks")]
+        store.close()
+        again = Store(path)
+        assert (again.revision, [(r.revision, r.data) for r in again.list("ks")]) == (store.revision, state)
+        rows = again._db.execute("SELECT count(*) FROM log").fetchone()[0]
+        assert rows <= len(state) + 6 + stores.KEEP + stores.COMPACT_EVERY, "the file does not grow for ever"
+        again.close()
 
 
 def test_only_the_last_parsed_forms_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
