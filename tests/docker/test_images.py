@@ -130,9 +130,7 @@ def test_a_model_goes_from_training_to_an_answer_in_containers(stack: Stack) -> 
     aws = {"AWS_ACCESS_KEY_ID": keys["access_key_id"], "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"]}
     aws |= {"AWS_DEFAULT_REGION": "ap-northeast-2", "MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:4566"}
     where = "CreateBucketConfiguration={'LocationConstraint': 'ap-northeast-2'}"
-    bucket = (
-        f"import boto3; boto3.client('s3', endpoint_url='http://127.0.0.1:4566').create_bucket(Bucket='b', {where})"
-    )
+    bucket = f"import boto3; boto3.client('s3', endpoint_url='http://127.0.0.1:4566').create_bucket(Bucket='models', {where})"
     stack.finish("mlflow", "-c", bucket, entrypoint="python", **aws)
 
     data = ["--tmpfs", "/var/lib/postgresql/data:uid=10001,mode=0700"]
@@ -146,7 +144,7 @@ def test_a_model_goes_from_training_to_an_answer_in_containers(stack: Stack) -> 
         "mlflow",
         POD_IP="127.0.0.1",
         MLFLOW_BACKEND_STORE_URI=backend,
-        MLFLOW_ARTIFACT_ROOT="s3://b/mlflow-artifacts",
+        MLFLOW_ARTIFACT_ROOT="s3://models/mlflow-artifacts",
         **aws,
     )
     assert stack.fetch("http://127.0.0.1:5000/health").strip() == "OK"
