@@ -52,5 +52,7 @@ def move(place: Place, which: Sequence[str], *, model: str, say: training.Say) -
     try:
         return Promoted(**training.wait(place.cluster, name, place.namespace, say=say))
     except LabError as error:
-        error.message = error.message.replace(f"Job {name} in {place.namespace} failed: ", "")
+        if (start := f"Job {name} in {place.namespace} failed: ") in error.message:
+            hint = f"the alias is where it was; the versions there are: ./inv runs{place.option}"
+            raise LabError(error.message.replace(start, ""), hint) from None
         raise

@@ -24,6 +24,19 @@ from lab.show import console
 
 aside = Console(stderr=True, highlight=False)
 _STYLES = {"finished": "green", "running": "yellow", "failed": "red", "waiting": "dim"}
+_WIDTHS = {
+    "run": 8,
+    "started": 14,
+    "cv": 6,
+    "F1": 6,
+    "trees": 5,
+    "depth": 5,
+    "seconds": 7,
+    "name": 6,
+    "data": 4,
+    "version": 10,
+}
+_WIDE = 130
 _STATUS = {"FINISHED": "green", "RUNNING": "yellow", "FAILED": "red", "KILLED": "red"}
 
 
@@ -51,8 +64,9 @@ def _board(rows: Sequence[Row]) -> Group:
 def _table(rows: Sequence[Row]) -> Table:
     varied = grid.varied([row.parameters for row in rows])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in (*varied, "state", "cv accuracy", "accuracy", "F1", "seconds", "run"):
-        table.add_column(name, justify="left" if name in ("state", "run") else "right", no_wrap=True)
+    for name in (*varied, "state", "cv", "accuracy", "F1", "seconds", "run"):
+        left = name in ("state", "run")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=_WIDTHS.get(name, 8))
     for row in rows:
         texts = row.parameters.texts()
         table.add_row(*(texts[name] for name in varied), Text(row.state, _STYLES[row.state]), *_scores(row))
@@ -71,14 +85,21 @@ def outcome(found: Outcome, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.as_json(), indent=2))
         return
-    console.print(_table(leaderboard.ranked(found.rows)))
+    _print(_table(leaderboard.ranked(found.rows)))
+    console.print("  cv: mean accuracy over the folds, which decides; accuracy and F1: on the test set", style="dim")
     if found.best and found.best.run:
         console.print(f"  best      {found.best.parameters.point} (run {found.best.run.id[:8]})", soft_wrap=True)
     if found.promoted:
-        console.print(f"  champion  {_moved(found.promoted)}", soft_wrap=True, markup=False)
+        then = " (decided when the sweep ended)" if found.repeated == len(found.rows) else ""
+        console.print(f"  champion  {_moved(found.promoted)}{then}", soft_wrap=True, markup=False)
     if found.repeated:
         console.print(f"  {found.repeated} points had been finished before and were not trained again", style="dim")
     console.print(f"  took      {found.seconds:.1f} s", style="dim")
+
+
+def _print(table: Table) -> None:
+    """As wide as the terminal; into a file or a pipe, as wide as it needs."""
+    (console if console.is_terminal else Console(width=_WIDE, highlight=False)).print(table)
 
 
 def _moved(found: Promoted) -> str:
@@ -107,12 +128,11 @@ def runs(found: Sequence[Listed], *, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("run", "name", "started", "status", "trees", "depth", "accuracy", "cv", "data", "version"):
-        table.add_column(
-            name, justify="right" if name in ("trees", "depth", "accuracy", "cv") else "left", no_wrap=True
-        )
+        right = name in ("trees", "depth", "accuracy", "cv")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True, min_width=_WIDTHS.get(name, 8))
     for one in found:
         table.add_row(*_listed(one))
-    console.print(table)
+    _print(table)
 
 
 def _listed(one: Listed) -> list[str | Text]:
@@ -146,7 +166,7 @@ def compared(found: Sequence[Compared], *, as_json: bool) -> None:
         sign = Text("≠" if row.differs else "", "yellow")
         style = "yellow" if row.differs else ""
         table.add_row(f"  {row.name}", sign, Text(row.left or "-", style), Text(row.right or "-", style))
-    console.print(table)
+    _print(table)
 
 
 def reproduced(found: Reproduced, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -11,7 +12,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import mlflow
 import mlflow.pyfunc
@@ -23,48 +23,15 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from tests.images.stack import ROOT, Stack, s3
+from tests.images.stack import BUCKET, ROOT, Stack, s3
+from tests.training.support import FAST, only_run, request_for, versions
 from training import program, registry
-from training.arguments import Request, parse
 from training.errors import BadData, FormsDiffer, Stopped, Unavailable
 from training.output import RESULT
 from training.program import Result
-from training.record import patience
 
 # Warnings of MLflow and pandas about themselves, which the program silences too; the first test waits for the stack.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
-
-FAST = ["--n-estimators", "10", "--folds", "2"]
-
-
-@pytest.fixture
-def client(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    """MLflow's client in this process, with S3's keys beside it."""
-    quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": "2", "MPLBACKEND": "Agg"}
-    for name, value in (stack.env | patience({}) | quick).items():
-        monkeypatch.setenv(name, value)
-    return MlflowClient(stack.tracking_uri)
-
-
-@pytest.fixture
-def model() -> str:
-    """A registered model of the test's own."""
-    return f"iris-{uuid4().hex[:8]}"
-
-
-def request_for(model: str, *arguments: str, job: str = "") -> Request:
-    return parse([*FAST, "--model-name", model, "--experiment", model, *arguments], job=job)
-
-
-def only_run(client: MlflowClient, experiment: str) -> Run:
-    found = client.get_experiment_by_name(experiment)
-    assert found is not None
-    (run,) = client.search_runs([found.experiment_id])
-    return run
-
-
-def versions(client: MlflowClient, model: str) -> list[ModelVersion]:
-    return list(client.search_model_versions(f"name = '{model}'"))
 
 
 def test_a_training_leaves_everything_a_reader_needs(stack: Stack, client: MlflowClient, model: str) -> None:
@@ -109,6 +76,62 @@ def test_the_same_request_gives_the_same_model(client: MlflowClient, model: str)
     first, second = (program.run(request_for(model, "--workers", workers), client) for workers in ("1", "2"))
     assert first.model_digest == second.model_digest
     assert first.run_id != second.run_id
+
+
+def test_both_forms_have_the_same_bytes_in_another_process(
+    client: MlflowClient, model: str, stack: Stack, command: list[subprocess.Popen[str]]
+) -> None:
+    here = program.run(request_for(model), client)
+    child = start(command, stack, *FAST, "--model-name", model, "--experiment", model)
+    output, errors = child.communicate(timeout=280)
+    assert child.returncode == 0, errors
+    there = Result(**json.loads(output.splitlines()[-1].removeprefix(RESULT)))
+    assert (there.model_digest, there.skops_digest) == (here.model_digest, here.skops_digest)
+    tags = client.get_run(here.run_id).data.tags
+    assert (tags["model_digest"], tags["skops_digest"]) == (here.model_digest, here.skops_digest)
+    assert tags["code_digest"] == client.get_run(there.run_id).data.tags["code_digest"]
+
+
+def test_an_attempt_after_one_that_finished_trains_nothing(client: MlflowClient, model: str) -> None:
+    """Its node was lost between the run's end and the pod's."""
+    first = program.run(request_for(model, job="iris-training-abcde"), client)
+    assert program.run(request_for(model, job="iris-training-abcde"), client) == first
+    assert only_run(client, model).info.run_id == first.run_id
+    assert len(versions(client, model)) == 1
+    other = program.run(request_for(model, "--seed", "7", job="iris-training-abcde"), client)
+    assert other.run_id != first.run_id
+
+
+def test_a_point_of_a_sweep_is_trained_once(client: MlflowClient, model: str) -> None:
+    points = ["--sweep", "a-sweep", "--point", "n_estimators=3", "--point", "n_estimators=4", "--no-register"]
+    one = program.run(request_for(model, *points, job="first"), client)
+    two = program.run(request_for(model, *points, "--index", "1", job="first"), client)
+    assert one.run_id != two.run_id
+    assert program.run(request_for(model, *points, "--index", "1", job="second"), client) == two
+    assert versions(client, model) == []
+    run = client.get_run(two.run_id)
+    assert (run.data.tags["sweep"], run.data.tags["point"]) == (
+        "a-sweep",
+        "n_estimators=4,max_depth=none,seed=42,test_size=0.2,folds=2",
+    )
+
+
+def test_a_table_in_s3_is_fetched_and_kept_in_the_run(
+    client: MlflowClient, model: str, stack: Stack, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    rows = [f"{x:.3f},{y:.3f},{'big' if x + y > 0 else 'small'}" for x, y in random.normal(size=(60, 2))]
+    body = "\n".join(["width,height,size", *rows]).encode()
+    uri = f"s3://{BUCKET}/datasets/{hashlib.sha256(body).hexdigest()}.csv"
+    s3(stack.env).put_object(Bucket=BUCKET, Key=uri.removeprefix(f"s3://{BUCKET}/"), Body=body)
+    result = program.run(request_for(model, "--data", uri, "--data-name", "sizes.csv"), client)
+    run = client.get_run(result.run_id)
+    assert (run.data.params["data"], run.data.tags["data_uri"]) == ("sizes.csv", uri)
+    s3(stack.env).put_object(Bucket=BUCKET, Key=uri.removeprefix(f"s3://{BUCKET}/"), Body=body + b"\n1,1,big")
+    with pytest.raises(BadData, match="is not the file that was uploaded"):
+        program.run(request_for(model, "--data", uri), client)
+    with pytest.raises(BadData, match="does not exist"):
+        program.run(request_for(model, "--data", uri.replace("datasets", "nowhere")), client)
 
 
 def test_champion_moves_only_to_what_is_not_worse(client: MlflowClient, model: str) -> None:

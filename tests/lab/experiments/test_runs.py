@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_runs_side_by_side_say_what_differs() -> None:
     assert list(dict.fromkeys(section for section, _ in rows)) == ["run", "parameters", "data", "metrics", "packages"]
 
 
-def place_with(job: str, status: dict[str, object] | None) -> tuple[Place, Books, Run]:
+def place_with(job: str, status: dict[str, Any] | None) -> tuple[Place, Books, Run]:
     books = Books()
     machine = Machine(books, lambda plan: {})
     if status is not None:
@@ -57,7 +58,7 @@ def place_with(job: str, status: dict[str, object] | None) -> tuple[Place, Books
     return Here(machine), books, lost
 
 
-FAILED = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
+FAILED: dict[str, Any] = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ FAILED = {"conditions": [{"type": "Failed", "status": "True", "reason": "Backoff
         (None, "Job iris-x was deleted"),
     ],
 )
-def test_a_run_whose_job_is_over_does_not_stay_running(status: dict[str, object] | None, words: str) -> None:
+def test_a_run_whose_job_is_over_does_not_stay_running(status: dict[str, Any] | None, words: str) -> None:
     place, books, lost = place_with("iris-x", status)
     (found,) = dead.reconcile(place, [lost])
     assert found.status == books.kept[lost.id].status == "FAILED"
