@@ -13,6 +13,7 @@ from awssim.overrides import (
     policies,
     reads,
     resources,
+    routes,
     sessions,
     signatures,
     variables,
@@ -32,4 +33,5 @@ def apply(journal: Journal, sidecars: Sidecars) -> multipart.Uploads:
     reads.apply()
     listing.apply()
     policies.apply()
+    routes.apply()
     return multipart.apply(journal)

@@ -235,6 +235,7 @@ def test_strangers_come_in_only_where_policy_and_public_access_block_let_them(st
     s3.delete_public_access_block(Bucket="public-bucket")
     assert anonymous(stand, "public-bucket/k") == 403
     bucket_policy(stand, "public-bucket", everyone)
+    assert s3.get_bucket_policy_status(Bucket="public-bucket")["PolicyStatus"]["IsPublic"] is True
     assert anonymous(stand, "public-bucket/k") == 200
     assert anonymous(stand, "public-bucket?list-type=2") == 403
     assert anonymous(stand, "public-bucket?policy") == 403

@@ -1,0 +1,120 @@
+"""Programs that bring their own S3 client: s3fs, MLflow's artifacts, aws CLI version 2."""
+
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.awssim.running import REGION, Running, tenant, tenant_policy
+
+
+@functools.cache
+def s3fs_python() -> str:
+    """An interpreter with s3fs: its aiobotocore pins another botocore than ministack does, so it has an environment of its own."""
+    python = os.environ.get("S3FS_PYTHON", sys.executable)
+    found = subprocess.run([python, "-c", "import s3fs"], capture_output=True, check=False)
+    return python if found.returncode == 0 else ""
+
+
+S3FS = """
+import os, s3fs
+fs = s3fs.S3FileSystem(key=os.environ["AWS_ACCESS_KEY_ID"], secret=os.environ["AWS_SECRET_ACCESS_KEY"],
+                       endpoint_url=os.environ["AWS_ENDPOINT_URL"], client_kwargs={"region_name": "ap-northeast-2"})
+root = "mlops-training-user71"
+with fs.open(f"{root}/data/한글.csv", "wb") as file:
+    file.write(b"a,b\\n" * 3_000_000)          # more than one part
+with fs.open(f"{root}/data/한글.csv", "rb") as file:
+    file.seek(-4, 2)
+    assert file.read() == b"a,b\\n"
+assert fs.info(f"{root}/data/한글.csv")["size"] == 12_000_000
+fs.pipe(f"{root}/data/small", b"1")
+fs.copy(f"{root}/data/small", f"{root}/data/copy")
+assert sorted(fs.ls(f"{root}/data", detail=False)) == [f"{root}/data/{name}" for name in ("copy", "small", "한글.csv")]
+assert fs.glob(f"{root}/**/s*") == [f"{root}/data/small"]
+fs.rm(f"{root}/data", recursive=True)
+assert not fs.exists(f"{root}/data/small")
+try:
+    fs.ls("not-of-user71")
+except PermissionError:
+    print("done")
+"""
+
+
+def test_s3fs_as_a_tenant(stand: Running) -> None:
+    if not s3fs_python():
+        pytest.skip("no s3fs; S3FS_PYTHON names an interpreter that has it")
+    for name in ("mlops-training-user71", "not-of-user71"):
+        stand.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    keys = tenant(stand, "user71", tenant_policy("71"))
+    done = subprocess.run(
+        [s3fs_python(), "-c", S3FS],
+        env=stand.environment(keys),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+def test_mlflows_artifacts(stand: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**stand.environment(), "MLFLOW_S3_ENDPOINT_URL": stand.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    from mlflow.store.artifact.s3_artifact_repo import S3ArtifactRepository
+
+    bucket = "mlflow-artifacts-test"
+    stand.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    model = tmp_path / "model"
+    (model / "data").mkdir(parents=True)
+    (model / "MLmodel").write_text("flavors: {}\n")
+    (model / "data" / "weights.bin").write_bytes(os.urandom(1 << 20) * 12)
+    repository = S3ArtifactRepository(f"s3://{bucket}/1/abc/artifacts")
+    repository.log_artifacts(str(model), "model")
+    listed = {item.path: item.file_size for item in repository.list_artifacts("model")}
+    assert listed == {"model/MLmodel": 12, "model/data": None}
+    back = Path(repository.download_artifacts("model", str(tmp_path)))
+    for name in ("MLmodel", "data/weights.bin"):
+        assert hashlib.md5((back / name).read_bytes()).digest() == hashlib.md5((model / name).read_bytes()).digest()
+    repository.delete_artifacts("model")
+    assert repository.list_artifacts("model") == []
+
+
+@functools.cache
+def aws_two() -> str:
+    """An aws CLI of version 2; pip has only version 1, Debian's package ``awscli`` is version 2."""
+    for path in filter(None, [os.environ.get("AWS_CLI_V2"), shutil.which("aws"), shutil.which("aws", path="/usr/bin")]):
+        shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+        if "aws-cli/2" in shown.stdout:
+            return path
+    return ""
+
+
+@pytest.mark.aws
+def test_aws_cli_two(stand: Running, tmp_path: Path) -> None:
+    if not aws_two():
+        pytest.skip("no aws CLI of version 2")
+    version = stand.client("s3")
+    version.create_bucket(Bucket="cli-two", CreateBucketConfiguration={"LocationConstraint": REGION})
+    environment = stand.environment() | {"PATH": "/usr/bin:/bin"}
+    file, back = tmp_path / "big", tmp_path / "back"
+    file.write_bytes(os.urandom(1 << 20) * 20)
+
+    def aws(*arguments: str) -> str:
+        # Version 2.9 does not read AWS_ENDPOINT_URL yet, 2.13 does.
+        command = [aws_two(), "--endpoint-url", stand.endpoint, *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    aws("s3", "cp", "--quiet", str(file), "s3://cli-two/모델/big")
+    aws("s3", "cp", "--quiet", "s3://cli-two/모델/big", str(back))
+    assert back.read_bytes() == file.read_bytes()
+    assert "모델/" in aws("s3", "ls", "s3://cli-two")
+    assert aws("sts", "get-caller-identity", "--query", "Arn", "--output", "text").endswith(":root\n")
+    assert len(aws("ecr", "get-login-password")) > 20
+    assert "mlops-training-cluster" in aws("eks", "list-clusters")
