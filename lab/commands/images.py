@@ -6,26 +6,23 @@ from lab.commands.command import command
 
 
 @command(
-    positional=["names"],
     help={
-        "names": "which images: serving,training (all: postgres, mlflow, kubeflow-lite, serving, training, awssim, notebook)",
+        "only": "some images: serving,training (postgres, mlflow, kubeflow-lite, serving, training, awssim, notebook)",
         "base": "build on this image instead of python:3.11-slim-bookworm",
         "push": "push serving and training to tenants' ECR repositories",
         "tenants": "whose repositories, with --push (01)",
         "tag": "the tag there, with --push (what the image was built of)",
     },
 )
-def build(
-    ctx: Context, names: str = "", base: str = "", push: bool = False, tenants: str = "01", tag: str = ""
-) -> None:
-    """Build the images with Docker, what has changed only: ./inv build serving --push --tenants 01"""
+def build(ctx: Context, only: str = "", base: str = "", push: bool = False, tenants: str = "01", tag: str = "") -> None:
+    """Build the images with Docker, what has changed only: ./inv build --only serving --push --tenants 01"""
     from lab import world
     from lab.build import board, choose
     from lab.build import build as build_all
     from lab.build.publish import publish
 
     loaded = world.load()
-    chosen = choose(names)
+    chosen = choose(only)
     with board.Board() as shown:
         built = build_all(chosen, settings=loaded.settings, base=base, report=shown.report, done=shown.done)
     board.sizes(built)
