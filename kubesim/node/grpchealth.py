@@ -6,6 +6,7 @@ The two messages have one field each, so they are written and read here rather t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from urllib.parse import unquote
 
 import h2.config
@@ -35,6 +36,8 @@ async def check(host: str, port: int, service: str) -> tuple[bool, str]:
         return False, f"service unhealthy: not gRPC: {error}"
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 class _Call:

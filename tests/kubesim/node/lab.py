@@ -56,7 +56,7 @@ class Lab:
         }
         return await self.client.create("v1/pods", body, NAMESPACE)
 
-    async def until(self, name: str, condition: Callable[[Object], object], seconds: float = 15.0) -> Object:
+    async def until(self, name: str, condition: Callable[[Object], object], seconds: float = 30.0) -> Object:
         """The pod once `condition` holds of it."""
         deadline = time.monotonic() + seconds
         while True:
@@ -72,7 +72,7 @@ class Lab:
     async def ready(self, name: str) -> Object:
         return await self.until(name, is_ready)
 
-    async def gone(self, name: str, seconds: float = 15.0) -> None:
+    async def gone(self, name: str, seconds: float = 30.0) -> None:
         deadline = time.monotonic() + seconds
         while True:
             try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import h2.config
@@ -34,7 +35,6 @@ class Health:
                 elif isinstance(event, h2.events.StreamEnded):
                     self.answer(connection, event.stream_id, body)
             writer.write(connection.data_to_send())
-        writer.close()
 
     def answer(self, connection: h2.connection.H2Connection, stream: int, body: bytes) -> None:
         self.asked.append(body)
@@ -51,11 +51,28 @@ class Health:
         connection.send_headers(stream, [("grpc-status", "0")], end_stream=True)
 
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 @asynccontextmanager
-async def listening(serve: object) -> AsyncIterator[int]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)  # type: ignore[arg-type]
+async def listening(serve: Serve) -> AsyncIterator[int]:
+    """A server's port; every conversation has ended with the block."""
+    talks: list[asyncio.Task[None]] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await serve(reader, writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.get_running_loop().create_task(talk(reader, writer)))
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
     yield int(server.sockets[0].getsockname()[1])
     server.close()
+    await asyncio.gather(*talks)
 
 
 @pytest.mark.parametrize(
@@ -75,16 +92,13 @@ async def test_what_a_server_says(service: str, healthy: bool, message: str) -> 
     assert health.asked == [grpchealth.request(service)]
 
 
-async def test_a_server_that_is_not_grpc_and_none_at_all(tmp_path: object) -> None:
+async def test_a_server_that_is_not_grpc_and_none_at_all() -> None:
     async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
         await reader.read()
-        writer.close()
 
     prober = Prober(Runtime(None, print))  # type: ignore[arg-type]
     target = Target("c", {}, "127.0.0.1")

@@ -163,7 +163,7 @@ async def test_without_policies_nothing_is_sent(lab: Lab) -> None:
 
 @pytest.mark.skipif(not mounts.available().processes, reason="this user may not have PID namespaces here")
 async def test_a_container_sees_and_signals_its_own_processes_only(lab: Lab) -> None:
-    await lab.pod("alone", "sh", "-c", "echo $$; ls /proc | grep -c '^[0-9]'; sleep 1000; true")
+    await lab.pod("alone", "sh", "-c", "echo $$$$; ls /proc | grep -c '^[0-9]'; sleep 1000; true")
     await lab.phase("alone", "Running")
     await lab.until("alone", lambda _: lab.log("alone").count("\n") == 2)
     first, seen = lab.log("alone").split()
