@@ -78,7 +78,7 @@ def token(cluster: Cluster, namespace: str, account: str) -> str:
     return str(made["status"]["token"])
 
 
-def _code(port: int, made: str, *, patience: float = 15.0, clock: Callable[[], float] = time.monotonic) -> str:
+def _code(port: int, made: str, *, patience: float = 40.0, clock: Callable[[], float] = time.monotonic) -> str:
     """Asked for until the dashboard answers: after `up` it may need a moment."""
     deadline = clock() + patience
     while True:

@@ -239,7 +239,7 @@ def _graphs(samples: Sequence[Sample], target: int) -> tuple[Graph, ...]:
     latency = graph("latency", [one.p95 for one in samples], "ms", least=1.0)
     cpu = graph("cpu_of_request", [one.cpu for one in samples], "%", least=100.0, mark=float(target))
     replicas = graph("replicas", [float(one.replicas) for one in samples], "", least=5.0, steps=True)
-    return (rate, replace(latency, note=_short(last.median)), cpu, replicas)
+    return (rate, replace(latency, note="" if last.median is None else _short(last.median)), cpu, replicas)
 
 
 def _short(value: float | None) -> str:
