@@ -21,7 +21,14 @@ from lab.settings import Settings
 
 STS_ENDPOINT: str | None = None
 """AWS's own; another only in tests."""
-CAPABILITIES = Capabilities(enforces_iam=True, keeps_data=True, has_ecr=True, has_eks=True)
+CAPABILITIES = Capabilities(
+    enforces_iam=True,
+    keeps_data=True,
+    has_ecr=True,
+    has_eks=True,
+    shortcomings="the lab's own pods ask for S3 inside the cluster, where a real account is not: tenants have buckets, "
+    "repositories and users, but MLflow's artifacts and serving need --aws standin",
+)
 
 
 @dataclass(frozen=True)
