@@ -62,6 +62,7 @@ spec: {replicas: 1}
 
 READING = [
     ("get nodes", r"NAME +STATUS +ROLES +AGE +VERSION\n\S+ +Ready .*v1\.\d+"),
+    ("get apiservices", r"NAME +SERVICE +AVAILABLE +AGE\n(.*\n)*v1\.apps +Local +True "),
     ("get nodes -o wide", r"INTERNAL-IP +EXTERNAL-IP +OS-IMAGE +KERNEL-VERSION +CONTAINER-RUNTIME"),
     ("get pods", r"NAME +READY +STATUS +RESTARTS +AGE\n(.*\n)*db-0 +1/1 +Running +0 "),
     ("get pods -o wide", r"IP +NODE +NOMINATED NODE +READINESS GATES"),
@@ -559,6 +560,21 @@ def test_tokens(kubectl: Kubectl) -> None:
     assert "forbidden" in kubectl("--kubeconfig robot.kubeconfig delete pod db-0", code=1)
 
 
+def test_a_secret_s_token(kubectl: Kubectl) -> None:
+    kubectl("create sa lasting")
+    annotations = {"kubernetes.io/service-account.name": "lasting"}
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "lasting", "annotations": annotations}}
+    kubectl("apply -f -", stdin=json.dumps(body | {"type": "kubernetes.io/service-account-token"}))
+    kubectl("wait --for jsonpath={.data.token} secret/lasting --timeout 30s")
+    token = base64.b64decode(kubectl("get secret lasting -o jsonpath={.data.token}")).decode()
+    server = kubectl("config view --minify -o jsonpath={.clusters[0].cluster.server}")
+    alone = f"--kubeconfig /dev/null --server {server} --insecure-skip-tls-verify --token {token}"
+    assert "system:serviceaccount:shop:lasting" in kubectl(f"{alone} auth whoami")
+    kubectl("delete secret lasting")
+    assert "Unauthorized" in kubectl(f"{alone} auth whoami", code=1)
+    kubectl("delete sa lasting")
+
+
 def test_certificates(kubectl: Kubectl) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
@@ -577,6 +593,37 @@ def test_certificates(kubectl: Kubectl) -> None:
     issued = base64.b64decode(kubectl("get csr jane -o jsonpath={.status.certificate}"))
     assert x509.load_pem_x509_certificate(issued).subject == name
     kubectl("delete csr jane joe")
+
+
+def test_lists(kubectl: Kubectl) -> None:
+    """What `get -o yaml` of several objects prints is an object of kind List, and goes back in."""
+    for name in ("one", "two"):
+        kubectl(f"create cm listed-{name} --from-literal a=b")
+    printed = kubectl("get cm listed-one listed-two -o yaml")
+    assert "kind: List" in printed
+    kubectl("delete cm listed-one listed-two")
+    cleaned = re.sub(r"(?m)^ *(resourceVersion|uid|creationTimestamp): .*\n", "", printed)
+    assert kubectl("create -f -", stdin=cleaned).count(" created") == 2
+    assert kubectl("apply -f -", stdin=cleaned.replace("a: b", "a: c")).count(" configured") == 2
+    assert kubectl("get cm listed-two -o jsonpath={.data.a}") == "c"
+    refused = kubectl("apply -f -", stdin=cleaned.replace("data:", "dataa:"), code=1)
+    assert 'unknown field "dataa"' in refused
+    assert "<map[string]string>" in kubectl("explain configmap.data --output plaintext-openapiv2")
+    kubectl("delete cm listed-one listed-two")
+
+
+def test_replication_controllers(kubectl: Kubectl) -> None:
+    template = {"metadata": {"labels": {"app": "old"}}, "spec": {"containers": [{"name": "p", "image": "lab/pause:1"}]}}
+    spec = {"replicas": 2, "selector": {"app": "old"}, "template": template}
+    body = {"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "old"}, "spec": spec}
+    kubectl("apply -f -", stdin=json.dumps(body))
+    kubectl("wait --for jsonpath={.status.readyReplicas}=2 rc/old --timeout 60s")
+    assert re.search(r"old +2 +2 +2 ", kubectl("get rc old"))
+    assert "Controlled By:  ReplicationController/old" in kubectl("describe pods -l app=old")
+    kubectl("scale rc old --replicas 1")
+    kubectl("wait --for jsonpath={.status.replicas}=1 rc/old --timeout 60s")
+    kubectl("delete rc old")
+    kubectl("wait --for delete pod -l app=old --timeout 60s")
 
 
 def test_reconcile(kubectl: Kubectl) -> None:
