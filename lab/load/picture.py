@@ -14,6 +14,7 @@ from lab.load.run import Load
 from lab.load.samples import total
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+_ROW = 18
 _STYLES = ((BLUE, ""), (ORANGE, "6 2"), (GREEN, "2 2"), (GREY, "8 3 2 3"))
 WIDTH, LEFT, RIGHT, TOP, HEIGHT, GAP = 960, 80, 170, 86, 130, 44
 Point = tuple[float, float]
@@ -45,8 +46,9 @@ class Chart:
 def render(load: Load) -> str:
     """The picture of a load."""
     seconds = max([1.0, len(load.samples.seconds), *(look.time for look in load.looks)])
-    charts = _charts(load)
-    height = TOP + len(charts) * (HEIGHT + GAP) + 20
+    charts, moments = _charts(load), _moments(load, seconds)
+    bottom = TOP + len(charts) * (HEIGHT + GAP) - GAP
+    height = bottom + 64 + _ROW * len(moments)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         'font-family="system-ui, sans-serif" font-size="12" role="img">',
@@ -57,13 +59,9 @@ def render(load: Load) -> str:
     ]
     for number, chart in enumerate(charts):
         parts += _drawn(chart, TOP + number * (HEIGHT + GAP), seconds)
-    parts += _marks(load, seconds, bottom=TOP + len(charts) * (HEIGHT + GAP) - GAP)
-    return (
-        "\n".join(
-            [*parts, _text((LEFT + WIDTH - RIGHT) / 2, height - 8, "seconds", colour=GREY, anchor="middle"), "</svg>"]
-        )
-        + "\n"
-    )
+    parts += _marks(moments, seconds, bottom=bottom)
+    axis = _text((LEFT + WIDTH - RIGHT) / 2, bottom + 34, "seconds", colour=GREY, anchor="middle")
+    return "\n".join([*parts, axis, "</svg>"]) + "\n"
 
 
 def _title(load: Load) -> str:
@@ -200,18 +198,24 @@ def _cross(x: float, y: float) -> str:
     return f'<path d="M{x - 4:.1f} {y - 4:.1f}l8 8m0 -8l-8 8" stroke="{RED}" stroke-width="2"/>'
 
 
-def _marks(load: Load, seconds: float, *, bottom: float) -> list[str]:
-    """What happened, as lines through all charts with their names in the last one's margin."""
-    scale = _Scale(TOP, seconds, 0, 1, logarithmic=False)
-    moments = [(event.time, event.what) for event in load.happened]
+def _moments(load: Load, seconds: float) -> list[tuple[float, str]]:
+    """What happened and when, in order."""
+    found = [(event.time, event.what) for event in load.happened]
     if seconds > load.pattern.seconds + 1:
-        moments.append((load.pattern.seconds, "load ends"))
+        found.append((load.pattern.seconds, "the load ends"))
+    return sorted(found)
+
+
+def _marks(moments: Sequence[tuple[float, str]], seconds: float, *, bottom: float) -> list[str]:
+    """A numbered line through all charts for each, and what the numbers mean below."""
+    scale = _Scale(TOP, seconds, 0, 1, logarithmic=False)
     parts = []
-    for number, (time, what) in enumerate(sorted(moments)):
+    for number, (time, what) in enumerate(moments, 1):
         x = scale.x(time)
         parts.append(f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="{RED}" stroke-dasharray="1 3"/>')
-        place = (x + 4, "start") if time < seconds * 0.6 else (x - 4, "end")
-        parts.append(_text(place[0], TOP + HEIGHT - 8 - 14 * (number % 4), what, colour=RED, anchor=place[1]))
+        parts.append(f'<circle cx="{x:.1f}" cy="{TOP}" r="8" fill="{RED}"/>')
+        parts.append(_text(x, TOP + 4, str(number), colour="white", size=11, weight="bold", anchor="middle"))
+        parts.append(_text(LEFT, bottom + 44 + _ROW * number, f"{number}  at {time:.0f} s: {what}", colour=RED))
     return parts
 
 

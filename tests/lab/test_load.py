@@ -245,7 +245,7 @@ def test_the_picture_is_svg_and_names_what_it_shows() -> None:
         "requests/s (failed: red crosses)",
         "pods",
         "answers by release, %",
-        "killed <iris-serving-1>",
+        "1  at 12 s: killed <iris-serving-1>",
         "v2",
     ):
         assert wanted in words
