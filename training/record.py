@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.entities import Dataset, DatasetInput, LoggedModel, Metric, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
@@ -62,7 +63,7 @@ def reaching(what: str) -> Iterator[None]:
     """Turn what the clients raise when a service does not answer, or refuses, into one sentence."""
     try:
         yield
-    except (MlflowException, RequestException, BotoCoreError, ClientError) as error:
+    except (MlflowException, RequestException, Boto3Error, BotoCoreError, ClientError) as error:
         raise Unavailable(f"{what}: {_short(error)}") from error
 
 

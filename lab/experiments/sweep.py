@@ -126,6 +126,7 @@ def run(place: Place, options: Options, *, say: training.Say, show: Show) -> Out
     say(f"sweep {name}: {len(points)} points" + (f", {repeated} of them finished before" if repeated else ""))
     arguments += ["--parent-run", sweep.parent.id, *(sent.arguments() if sent else [])]
     _go_on(sweep, arguments, options.parallel, say=say, show=show)
+    _record_image(sweep)
     rows = sweep.rows()
     show(rows)
     best = next((row for row in leaderboard.ranked(rows) if row.score is not None), None)
@@ -201,6 +202,17 @@ def _follow(sweep: Sweep, made: Object, show: Show) -> None:
         if training.hopeless(pods):
             raise LabError(f"Job {name} does not start: {'; '.join(ready.explain(pods, []))}", "./inv doctor")
         time.sleep(LOOK_SECONDS)
+
+
+def _record_image(sweep: Sweep) -> None:
+    """What the node ran, in every run of the Job that was watched: a container cannot see its own image's digest."""
+    if sweep.latest is None:
+        return
+    name = sweep.latest["metadata"]["name"]
+    image = training.image_digest(sweep.place.cluster, name, sweep.place.namespace)
+    for run in sweep.runs():
+        if image and run.tags.get("job") == name and "image_digest" not in run.tags:
+            sweep.mlflow.log(run.id, tags={"image_digest": image})
 
 
 def _index(pod: Object) -> int:

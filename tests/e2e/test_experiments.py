@@ -72,7 +72,7 @@ def test_a_run_is_reproduced_byte_for_byte(lab: Lab) -> None:
     shown = lab.inv("compare", first["id"][:12], second["id"][:12], "--tenant", "01").stdout
     assert "n_estimators" in shown
     run = next(one for one in listed(lab, "--tenant", "01") if one["tags"].get("model_digest"))
-    assert run["tags"]["image_digest"].startswith("sha256:") or run["tags"]["sweep"]
+    assert run["tags"]["image_digest"].startswith("sha256:")
     found = json.loads(lab.inv("reproduce", run["id"], "--tenant", "01", "--json").stdout)
     assert found["same"] is True
     assert [form for form, _, _ in found["forms"]] == ["ONNX", "skops"]

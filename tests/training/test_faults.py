@@ -33,7 +33,7 @@ def small_disk(most: int) -> Iterator[None]:
 
 
 def test_a_full_disk_fails_the_run_with_its_reason(client: MlflowClient, model: str) -> None:
-    with small_disk(20_000), pytest.raises(NoSpace, match="no room for the model's files"):
+    with small_disk(4_000), pytest.raises(NoSpace, match="no room for the model's files"):
         program.run(request_for(model), client)
     run = only_run(client, model)
     assert run.info.status == "FAILED"
@@ -77,9 +77,9 @@ def test_s3_that_goes_on_answering_503_is_given_up(
     with proxy(urlsplit(stack.env["MLFLOW_S3_ENDPOINT_URL"]).port or 0) as between:
         monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"http://127.0.0.1:{between.port}")
         between.refuse_for(3600)
-        with pytest.raises(Unavailable, match="503"):
+        with pytest.raises(Unavailable, match=r"S3 does not take .*ServiceUnavailable"):
             program.run(request_for(model), client)
-    assert between.refused == 2, "the client's two attempts, and no more"
+    assert 2 <= between.refused <= 4, "tried again, and not for ever"
     assert only_run(client, model).info.status == "FAILED"
     assert versions(client, model) == []
 

@@ -13,7 +13,7 @@ from lab.experiments.leaderboard import Row
 from lab.experiments.promote import Promoted
 from lab.experiments.sweep import Options, Outcome
 from lab.kube import Object
-from tests.lab.experiments.worlds import Books, Here, Machine
+from tests.lab.experiments.worlds import IMAGE, Books, Here, Machine
 from training.arguments import point
 
 GRID = Options(grids=("n_estimators=50,100,200", "max_depth=5,none"), parallel=3, name="a-sweep")
@@ -53,6 +53,7 @@ def test_every_point_is_trained_once_and_the_best_is_offered_as_champion(machine
     assert outcome.best.parameters == point("n_estimators=200,max_depth=5")
     assert outcome.best.run is not None
     assert machine.promotions == [["--run", outcome.best.run.id, "--if-better"]]
+    assert {row.run.tags["image_digest"] for row in outcome.rows if row.run} == {IMAGE}
     assert said[0] == "sweep a-sweep: 6 points"
     assert [sum(row.state == "finished" for row in rows) for rows in shown] == [1, 2, 3, 4, 5, 6, 6]
     parent = machine.books.kept[outcome.parent_run]

@@ -14,6 +14,7 @@ from lab.kube import Cluster, Kind, Object, Refused
 from lab.world import World
 from training.arguments import point
 
+IMAGE = "sha256:of-a-test"
 Train = Callable[[str], Mapping[str, float] | str]
 
 
@@ -155,7 +156,10 @@ class Machine(Cluster):
 
 def _pod(index: int) -> Object:
     meta = {"name": f"pod-{index}", "annotations": {INDEX: str(index)}}
-    return {"metadata": meta, "status": {"phase": "Succeeded", "containerStatuses": []}}
+    return {
+        "metadata": meta,
+        "status": {"phase": "Succeeded", "containerStatuses": [{"name": "training", "imageID": IMAGE}]},
+    }
 
 
 class Here(Place):
