@@ -6,11 +6,16 @@ import os
 import shutil
 import socket
 import sys
+from base64 import b64decode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
+import yaml
 
-from lab import ports
+from lab import ports, proxies, tools
 from lab.clusters.base import Finding
 from lab.errors import LabError
 from lab.world import World
@@ -21,8 +26,69 @@ GIB = 1024**3
 def diagnose(world: World) -> list[Finding]:
     state = world.settings.state
     findings = [_python(), _memory(), _cores(), _disk(state), _inotify(), _writable(state), _loopback()]
-    findings += [*world.provider.diagnose(), *world.aws.diagnose(), *_node_ports(world), *_tools()]
+    findings += [*_proxies(os.environ), *_authorities(os.environ), *_certificates(world)]
+    findings += [*world.provider.diagnose(), *world.aws.diagnose(), *_node_ports(world), *_tools(world)]
     return findings
+
+
+def _proxies(environ: Mapping[str, str]) -> list[Finding]:
+    """The lab itself goes past them; kubectl and aws in a shell of yours do so only if no_proxy says it."""
+    found = proxies.set_here(environ)
+    if not found:
+        return [Finding(True, "proxies", "none")]
+    missing = proxies.bypass(environ)
+    broken = [f"{name}={value}" for name, value in found.items() if not urlsplit(value).hostname]
+    if broken:
+        return [
+            Finding(False, "proxies", f"not an address: {', '.join(broken)}", f"unset {' '.join(found)}, or mend it")
+        ]
+    cure = f"export no_proxy={missing['no_proxy']} NO_PROXY={missing['no_proxy']}" if missing else ""
+    return [Finding(not missing, "proxies", f"{', '.join(found)}{'' if missing else '; not for local names'}", cure)]
+
+
+def _authorities(environ: Mapping[str, str]) -> list[Finding]:
+    """Files of certificate authorities that the environment names (a company's proxy wants them) must be there."""
+    named = {key: environ[key] for key in _AUTHORITY_FILES if environ.get(key)}
+    gone = [f"{key}={value}" for key, value in named.items() if not Path(value).exists()]
+    cure = f"unset {' '.join(text.partition('=')[0] for text in gone)}, or name a file that exists"
+    return [Finding(False, "certificate authorities", f"not there: {', '.join(gone)}", cure)] if gone else []
+
+
+_AUTHORITY_FILES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "NODE_EXTRA_CA_CERTS",
+)
+
+
+def _certificates(world: World) -> list[Finding]:
+    """The administrator's and the tenants' kubeconfigs: those that end within a week, and those that cannot be read."""
+    paths = [world.kubeconfig, *sorted((world.settings.state / "users").glob("*/kubeconfig"))]
+    there = [path for path in paths if path.exists()]
+    ending = {path: why for path in there if (why := _ending(path))}
+    if not there:
+        return []
+    if not ending:
+        return [Finding(True, "certificates", f"{len(there)} kubeconfigs, good for a week and more")]
+    worst = next(iter(ending))
+    seen = f"{len(ending)} of {len(there)}: {worst.relative_to(world.settings.state)} {ending[worst]}"
+    return [Finding(False, "certificates", seen, f"rm {' '.join(map(str, ending))}; ./inv up writes them anew")]
+
+
+def _ending(path: Path) -> str:
+    from cryptography import x509
+
+    try:
+        user = yaml.safe_load(path.read_text())["users"][0]["user"]
+        if "client-certificate-data" not in user:
+            return ""  # a token, or a program that gets one
+        ends = x509.load_pem_x509_certificate(b64decode(user["client-certificate-data"])).not_valid_after_utc
+    except (OSError, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+        return "cannot be read"
+    return f"ends {ends:%Y-%m-%d}" if ends < datetime.now(UTC) + timedelta(days=7) else ""
 
 
 def _python() -> Finding:
@@ -67,9 +133,15 @@ def _disk(state: Path) -> Finding:
 
 
 def _inotify() -> Finding:
-    limit = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
-    cure = "sudo sysctl fs.inotify.max_user_instances=512"
-    return Finding(limit >= 128, "inotify instances", f"{limit}, 128 wanted", "" if limit >= 128 else cure)
+    """Every kubelet, containerd and operator takes some: a few nodes use up the usual 128 instances, and fail in odd ways."""
+    wanted = {"max_user_instances": 512, "max_user_watches": 65536}
+    found = {name: int((Path("/proc/sys/fs/inotify") / name).read_text()) for name in wanted}
+    seen = ", ".join(f"{name.removeprefix('max_user_')} {value}" for name, value in found.items())
+    low = [f"fs.inotify.{name}={wanted[name]}" for name, value in found.items() if value < _LEAST[name]]
+    return Finding(not low, "inotify", seen, f"sudo sysctl -w {' '.join(low)}" if low else "")
+
+
+_LEAST = {"max_user_instances": 128, "max_user_watches": 8192}
 
 
 def _writable(state: Path) -> Finding:
@@ -108,13 +180,20 @@ def _node_ports(world: World) -> list[Finding]:
     return [Finding(not taken, "node ports", f"taken: {', '.join(taken)}" if taken else "free", cure if taken else "")]
 
 
-def _tools() -> list[Finding]:
+def _tools(world: World) -> list[Finding]:
     """Not needed, so never a failure; the course types them."""
-    wanted = (("kubectl", "the course's commands"), ("aws", "the course's commands"))
+    found = {name: tools.find(world.settings.state, name) for name in ("kubectl", "aws", "docker")}
+    why = {"docker": "./inv build, LocalStack and kind need it"}
     return [
-        Finding(True, tool, shutil.which(tool) or f"not on PATH: {why} need it, the lab does not")
-        for tool, why in wanted
+        Finding(True, name, path or f"not on PATH: {why.get(name, 'the course types it')}; the lab does not need it")
+        for name, path in found.items()
+        if name not in world.provider.capabilities.tools and not (name == "docker" and _uses_docker(world))
     ]
+
+
+def _uses_docker(world: World) -> bool:
+    """Then the provider's own findings tell of it."""
+    return world.provider.capabilities.runs_images_as == "containers"
 
 
 def require_good(findings: list[Finding]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import yaml
+
 from lab import fresh, ready
 from lab.errors import LabError
 from lab.kube import Cluster, Object
@@ -68,13 +70,21 @@ def urls(settings: Settings) -> list[tuple[str, str]]:
     """What a browser may open."""
     ports = settings.ports
     return [
-        ("Kubernetes API", f"https://127.0.0.1:{ports.api}"),
+        ("Kubernetes API", _server(settings)),
         ("AWS endpoint", f"http://127.0.0.1:{ports.aws}"),
         ("MLflow (shared)", f"http://127.0.0.1:{ports.mlflow}"),
         ("iris service", f"http://127.0.0.1:{ports.serving}/docs"),
         ("dashboard", f"http://127.0.0.1:{ports.dashboard}"),
         ("training jobs", f"http://127.0.0.1:{ports.pipelines}"),
     ]
+
+
+def _server(settings: Settings) -> str:
+    """As the lab's kubeconfig has it: a cluster that is not the lab's own listens where it likes."""
+    try:
+        return str(yaml.safe_load((settings.state / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"])
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError):
+        return f"https://127.0.0.1:{settings.ports.api}"
 
 
 def _workloads(cluster: Cluster) -> list[Workload]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lab import aws as aws_providers
-from lab import choice, clusters, settings, users
+from lab import choice, clusters, proxies, settings, users
 from lab.aws.base import Provider as AwsProvider
 from lab.aws.clients import Clients, NoKeys
 from lab.choice import Choice
@@ -94,6 +94,7 @@ class World:
 
 def load(*, cluster: str = "", aws: str = "", nodes: str = "") -> World:
     """From lab.yaml, the environment and the options of a task, which come first; what `auto` means was settled by the first `up`."""
+    os.environ.update(proxies.bypass(os.environ))
     options = (("LAB_CLUSTER", cluster), ("LAB_AWS", aws), ("LAB_NODES", nodes))
     loaded = settings.load(environ={**os.environ, **{key: value for key, value in options if value}})
     kept = choice.read(loaded.state)

@@ -1,0 +1,23 @@
+"""Manifests keep the lab's image names; a cluster that pulls from a registry gets them by its own."""
+
+from __future__ import annotations
+
+from lab import images
+
+
+def pods(image: str) -> dict[str, object]:
+    containers = [{"name": "a", "image": image}, {"name": "none"}]
+    template = {"spec": {"containers": containers, "initContainers": [{"name": "i", "image": "busybox"}]}}
+    return {"kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": template}}}, "data": {"image": image}}
+
+
+def test_every_container_and_nothing_else() -> None:
+    before = pods("ops-demo:training")
+    found = images.renamed(before, lambda tag: f"r/{tag}" if tag.startswith("ops") else tag)
+    assert found == pods("ops-demo:training") | {"spec": pods("r/ops-demo:training")["spec"]}
+    assert before == pods("ops-demo:training"), "what was given is not changed"
+
+
+def test_nothing_to_rename_is_the_same_object() -> None:
+    before = pods("x")
+    assert images.renamed(before, None) is before
