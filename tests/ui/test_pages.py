@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,6 +214,36 @@ def test_names_headings_landmarks_and_contrast(visitor: Any, world: World, schem
         assert page.evaluate(LOW) == []
     finally:
         mend_owner(world)
+
+
+@pytest.mark.skipif("AXE" not in os.environ, reason="AXE names no axe.min.js (npm pack axe-core)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visitor: Any, world: World, scheme: str) -> None:
+    """The same questions and more, asked by axe-core where somebody has it."""
+    source = Path(os.environ["AXE"]).read_text()
+    someone = visitor(color_scheme=scheme)
+    page = someone.page
+    page.goto(world.url)
+    assert violations(page, source) == []
+    someone.sign_in()
+    page.locator(".graph").first.wait_for(timeout=PATIENCE)
+    try:
+        break_owner(world)
+        page.wait_for_selector(f"{CELL}.fail", timeout=PATIENCE)
+        assert violations(page, source) == []
+        page.locator(CELL).click()
+        page.get_by_role("dialog").wait_for()
+        assert violations(page, source) == []
+        page.goto(f"{world.url}/tenants/kubeflow-user07")
+        assert violations(page, source) == []
+    finally:
+        mend_owner(world)
+
+
+def violations(page: Any, source: str) -> list[str]:
+    page.evaluate(source)
+    found = page.evaluate("() => axe.run()")["violations"]
+    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
 def test_korean_and_dark_stay_chosen(visitor: Any, world: World) -> None:
