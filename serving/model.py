@@ -82,6 +82,9 @@ class Profile:
             raise BadModel(f"serving.json is not what `python -m training` writes: {error!r}") from error
         if not (profile.features and len(profile.classes) > 1 and golden):
             raise BadModel("serving.json names no features, classes or golden rows")
+        for names in ([feature.name for feature in features], profile.classes):
+            if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+                raise BadModel("serving.json names a feature or a class twice, or by something that is no text")
         return profile
 
 
@@ -89,7 +92,10 @@ def _feature(item: dict[str, Any]) -> Feature:
     low, high = float(item["min"]), float(item["max"])
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"range of feature {item['name']!r}")
-    return Feature(str(item["name"]), low, high, tuple(item["edges"]), tuple(item["shares"]))
+    edges, shares = tuple(map(float, item["edges"])), tuple(map(float, item["shares"]))
+    if len(shares) != len(edges) + 1 or list(edges) != sorted(edges):
+        raise ValueError(f"histogram of feature {item['name']!r}")
+    return Feature(str(item["name"]), low, high, edges, shares)
 
 
 class Model:

@@ -50,7 +50,10 @@ class Service:
     async def follow(self) -> None:
         """Look at the alias for ever, every `poll` seconds (a tenth more or less, so that pods do not look in step)."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001  this task must not end: nobody would notice that nothing is followed any more
+                self._explain(f"looking at the registry failed: {error!r}")
             await asyncio.sleep(self.settings.poll * random.uniform(0.9, 1.1))
 
     async def look(self) -> None:

@@ -71,6 +71,12 @@ def _changed(**changes: Any) -> bytes:
     return json.dumps(json.loads(files().profile) | changes).encode()
 
 
+def _feature(**changes: Any) -> bytes:
+    found = json.loads(files().profile)
+    found["features"][0] |= changes
+    return json.dumps(found).encode()
+
+
 def _other_golden() -> bytes:
     found = json.loads(files().profile)
     found["golden"][0]["probabilities"] = [0.0, 0.0, 1.0]
@@ -87,6 +93,11 @@ def _other_golden() -> bytes:
         (poisoned(profile=_without("features")), "serving.json is not what"),
         (poisoned(profile=_changed(golden=[])), "no features, classes or golden rows"),
         (poisoned(profile=_other_golden()), "golden rows are answered differently"),
+        (poisoned(profile=_feature(edges=["a"])), "serving.json is not what"),
+        (poisoned(profile=_feature(shares=[1.0])), "histogram of feature 'sepal_length'"),
+        (poisoned(profile=_feature(edges=[5, 4, 3], shares=[0, 0, 1, 0])), "histogram of feature"),
+        (poisoned(profile=_feature(name="sepal_width")), "names a feature or a class twice"),
+        (poisoned(profile=_changed(classes=["a", "b", 3])), "by something that is no text"),
         (poisoned(profile=_changed(classes=["a", "b"])), "2 probabilities"),
         (poisoned(profile=_changed(features=json.loads(files().profile)["features"][:3])), "3 doubles a row"),
     ],
@@ -122,6 +133,20 @@ async def test_an_onnx_file_that_is_none_is_refused_though_its_digest_fits(shelf
     await service.look()
     assert service.model is None
     assert "no ONNX model this runtime takes" in service.why_not
+
+
+async def test_whatever_goes_wrong_in_a_look_the_next_one_comes(shelf: Shelf, settings: Settings) -> None:
+    shelf.put("1", files())
+    shelf.down = RuntimeError("nobody thought of this")
+    service = Service(replace(settings, poll=0.01), shelf)
+    task = asyncio.create_task(service.follow())
+    while shelf.looks < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert "nobody thought of this" in service.why_not
+    shelf.down = None
+    while service.model is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    task.cancel()
 
 
 @pytest.mark.parametrize("part", ["down", "broken"])
