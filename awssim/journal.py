@@ -1,8 +1,9 @@
 """An object's data and its sidecar replaced together: after kill -9 either both are new or both are old.
 
 ministack writes the data file, then the sidecar: a kill between the two leaves an object with another one's size and ETag. Here the new
-data waits in ``staging`` and one small journal file, renamed into place, says where it goes: that rename is the commit. What a killed
-process had committed is carried out on the next start; what it had not is forgotten.
+data and sidecar wait in ``staging`` and one small journal file, renamed into place, says where they go: that rename is the commit. What a
+killed process had committed is carried out on the next start; what it had not is forgotten. After the commit nothing is written any more,
+only renamed, so a disk that is full has said so before.
 """
 
 import json
@@ -28,24 +29,27 @@ class Journal:
         self.writes = 0
 
     def replace(self, path: Path, content: bytes | Blob, sidecar: dict[str, Any]) -> None:
-        """Put ``content`` at ``path`` and ``sidecar`` beside it. Raises OSError with nothing changed."""
+        """Put ``content`` at ``path`` and ``sidecar`` beside it. Raises OSError with nothing changed, then or later."""
         self.writes += 1
         private_directory(path.parent)
-        staged = new_name(self.staging)
+        staged, new = new_name(self.staging), not path.exists()
         entry = self._entries / f"{staged.name}.json"
         try:
             stage(staged, content)
-            write_atomically(entry, json.dumps({"path": str(path), "staged": staged.name, "sidecar": sidecar}).encode())
+            write_atomically(_sidecar_of(staged), json.dumps(sidecar).encode())
+            write_atomically(entry, json.dumps({"path": str(path), "staged": staged.name}).encode())
+            self._carry_out(entry, path, staged)
         except BaseException:
-            with suppress(FileNotFoundError):
-                staged.unlink()
+            # Everything is written by now; only a new name in a directory may still find no room, and is taken back.
+            for left in (entry, staged, _sidecar_of(staged), *([path] if new else [])):
+                with suppress(OSError):
+                    left.unlink()
             raise
-        self._carry_out(entry, path, staged, sidecar)
 
-    def _carry_out(self, entry: Path, path: Path, staged: Path, sidecar: dict[str, Any]) -> None:
-        with suppress(FileNotFoundError):  # carried out before the last process was killed
-            staged.rename(path)
-        write_atomically(path.with_name(f"{path.name}.meta.json"), json.dumps(sidecar).encode())
+    def _carry_out(self, entry: Path, path: Path, staged: Path) -> None:
+        for source, target in ((staged, path), (_sidecar_of(staged), _sidecar_of(path))):
+            with suppress(FileNotFoundError):  # carried out before the last process was killed
+                source.rename(target)
         entry.unlink()
 
     def recover(self) -> int:
@@ -64,7 +68,10 @@ class Journal:
                 continue
             path = Path(line["path"])
             private_directory(path.parent)
-            self._carry_out(entry, path, self.staging / line["staged"], line["sidecar"])
+            staged = self.staging / line["staged"]
+            if "sidecar" in line:  # an entry of the first version
+                write_atomically(_sidecar_of(staged), json.dumps(line["sidecar"]).encode())
+            self._carry_out(entry, path, staged)
             carried += 1
         for directory in (self.staging, self._entries):
             for left in directory.iterdir():
@@ -72,6 +79,10 @@ class Journal:
         if carried:
             log.warning("%d writes of the last run were carried out", carried)
         return carried
+
+
+def _sidecar_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.meta.json")
 
 
 def stage(path: Path, content: bytes | Blob) -> None:

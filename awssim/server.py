@@ -103,7 +103,16 @@ def serve(settings: Settings) -> None:
     try:
         _Server(config, stand).run(sockets=listeners)
     finally:
+        _save(stand)
+
+
+def _save(stand: "Stand") -> None:
+    try:
         stand.save_all()
+    except OSError as error:
+        raise StateUnusable(
+            f"{stand.settings.state}: {error.strerror}; what was acknowledged is on disk, the last refused write is not"
+        ) from error
 
 
 def _listeners(settings: Settings) -> list[socket.socket]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable
 
 from awssim.asgi import App, Receive, Request, Scope, Send, read_body
@@ -79,8 +80,8 @@ class Protocol:
             await refuse(send, OciError.of(error), request)
         except Disconnected:
             return
-        except OSError as error:
-            message = f"the registry cannot store or read content: {error.strerror}"
+        except (OSError, sqlite3.OperationalError) as error:
+            message = f"the registry cannot store or read content: {getattr(error, 'strerror', error)}"
             await refuse(send, OciError(503, "UNAVAILABLE", message), request)
 
     async def _answer(self, request: Request, receive: Receive, send: Send) -> None:

@@ -227,7 +227,8 @@ def test_what_the_journal_had_committed_is_carried_out(tmp_path: Path) -> None:
     target = journal.data / "account" / "bucket" / "key"
     journal.replace(target, b"old", {"etag": "old"})
     (journal.staging / "committed").write_bytes(b"new")
-    line = {"path": str(target), "staged": "committed", "sidecar": {"etag": "new"}}
+    (journal.staging / "committed.meta.json").write_text('{"etag": "new"}')
+    line = {"path": str(target), "staged": "committed"}
     (tmp_path / "journal" / "committed.json").write_text(json.dumps(line))
     (journal.staging / "not-committed").write_bytes(b"lost")
     assert Journal(tmp_path).recover() == 1
