@@ -51,7 +51,7 @@ def _authorities(environ: Mapping[str, str]) -> list[Finding]:
     named = {key: environ[key] for key in _AUTHORITY_FILES if environ.get(key)}
     gone = [f"{key}={value}" for key, value in named.items() if not Path(value).exists()]
     cure = f"unset {' '.join(text.partition('=')[0] for text in gone)}, or name a file that exists"
-    return [Finding(False, "certificate authorities", f"not there: {', '.join(gone)}", cure)] if gone else []
+    return [Finding(False, "authority files", f"not there: {', '.join(gone)}", cure)] if gone else []
 
 
 _AUTHORITY_FILES = (
