@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lab.errors import ClusterError, LabError
@@ -75,8 +76,9 @@ class Place:
     def of(cls, world: World, tenant: str) -> Place:
         return cls(world, world.settings.one(tenant) if tenant else None)
 
-    @property
+    @cached_property
     def cluster(self) -> Cluster:
+        """As whoever it is; one connection for everything."""
         return self.world.cluster_as(self.tenant) if self.tenant else self.world.cluster
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -169,7 +170,7 @@ class Here(Place):
         super().__init__(cast(World, None), None)
         object.__setattr__(self, "machine", machine)
 
-    @property
+    @cached_property
     def cluster(self) -> Cluster:
         machine: Machine = self.machine  # type: ignore[attr-defined]
         return machine
