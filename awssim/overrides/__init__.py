@@ -8,6 +8,7 @@ from awssim.overrides import (
     denials,
     listing,
     loading,
+    locks,
     multipart,
     objects,
     policies,
@@ -29,6 +30,7 @@ def apply(journal: Journal, sidecars: Sidecars) -> multipart.Uploads:
     resources.apply()
     denials.apply()
     objects.apply(journal)
+    locks.apply()
     loading.apply(sidecars)
     reads.apply()
     listing.apply()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from awssim.blobs import Blob
+from awssim.overrides import locks
 from awssim.overrides.replace import replace
 from awssim.sidecars import Found, Sidecars
 
@@ -46,6 +47,7 @@ def load(s3: Any, found: Found, meta: dict[str, Any]) -> None:
     account, name, path = found.path.split("/", 2)
     bucket = s3._buckets._data.setdefault((account, name), {"created": s3.now_iso(), "objects": {}, "region": None})
     key = meta.get("key") or (s3.url_unquote(path.removeprefix(_ENCODED)) if _is_encoded(found.path) else path)
+    locks.restore(s3, account, (name, key), meta)
     if meta.get("is_delete_marker"):
         s3._load_persisted_delete_marker(account, bucket, name, key, meta)
     elif found.has_data:

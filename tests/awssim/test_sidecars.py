@@ -1,10 +1,12 @@
 """What a start reads: the index where it is right, the sidecar where it is not, and a damaged one is kept and named."""
 
+import datetime as dt
 import json
 import urllib.request
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from awssim.files import write_atomically
 from awssim.sidecars import SUFFIX, Sidecars
@@ -95,6 +97,29 @@ def test_a_damaged_sidecar_is_kept_and_named_and_its_object_served(tmp_path: Pat
         assert Path(aside).read_bytes() == text
     with running(tmp_path / "state") as stand:
         assert damaged(stand) == [aside]
+
+
+def test_what_is_locked_stays_locked_after_a_restart(tmp_path: Path) -> None:
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
+    with running(tmp_path / "state") as stand:
+        s3 = stand.client("s3")
+        s3.create_bucket(
+            Bucket="locked", CreateBucketConfiguration={"LocationConstraint": REGION}, ObjectLockEnabledForBucket=True
+        )
+        kept = s3.put_object(Bucket="locked", Key="k", Body=b"1")["VersionId"]
+        s3.put_object_retention(
+            Bucket="locked", Key="k", VersionId=kept, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until}
+        )
+        held = s3.put_object(Bucket="locked", Key="held", Body=b"1", ObjectLockLegalHoldStatus="ON")["VersionId"]
+        stand.kill()
+    with running(tmp_path / "state") as stand:
+        s3 = stand.client("s3")
+        for key, version in (("k", kept), ("held", held)):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                s3.delete_object(Bucket="locked", Key=key, VersionId=version)
+        assert s3.get_object_retention(Bucket="locked", Key="k")["Retention"]["Mode"] == "COMPLIANCE"
+        s3.put_object_legal_hold(Bucket="locked", Key="held", VersionId=held, LegalHold={"Status": "OFF"})
+        s3.delete_object(Bucket="locked", Key="held", VersionId=held)
 
 
 def test_the_sizes_of_parts_are_known_after_a_restart(tmp_path: Path) -> None:
