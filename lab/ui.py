@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab import ports
 from lab.errors import ClusterError, LabError
 from lab.kube import Cluster, Kind
 from lab.processes import Daemon
@@ -51,8 +50,9 @@ def start_agent(world: World) -> bool:
     if daemon.pid() is not None:
         return False
     daemon.stop()
-    environ = ports.environment(ROOT) | {"LAB_STATE": str(world.settings.state)}
-    environ |= {"LAB_CLUSTER": world.provider.name, "LAB_AWS": world.aws.name}
+    # It acts for whoever typed this, so it has the same environment, AWS settings too.
+    environ = dict(os.environ) | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environ |= {"LAB_STATE": str(world.settings.state), "LAB_CLUSTER": world.provider.name, "LAB_AWS": world.aws.name}
     daemon.start([sys.executable, "-m", "lab.agent"], environ=environ)
     return True
 

@@ -64,7 +64,10 @@ class Agent:
         threading.Thread(target=self._keep_alive, name="beat", daemon=True).start()
         log.info("watching %d tenants", len(self._people))
         while True:
-            errands.one(seconds=FILES)
+            try:
+                errands.one(seconds=FILES)
+            except LabError as error:
+                log.warning("%s", error.message)
             self._due.touch(self._files.changed(self._people))
             self._begin_anew_where_settings_changed()
 

@@ -48,15 +48,19 @@ class Errands:
         for event in changes(
             self._world.cluster, CONFIG_MAPS, query={"labelSelector": f"{KIND}=request"}, namespace=NAMESPACE
         ):
-            if event["type"] == "DELETED":
-                continue
-            found = event["object"]
-            request = Request.of(found)
-            if event["type"] == "LISTED" and _old(found):
-                self._world.cluster.delete("v1", "ConfigMap", request.name, NAMESPACE)
-            elif request.state in ("", "running") and request.name not in self._seen:
-                self._seen.add(request.name)
-                self._accept(request)
+            try:
+                self._notice(event["type"], event["object"])
+            except LabError as error:
+                # Told again by the next list; the others must not wait for it.
+                log.warning("%s", error.message)
+
+    def _notice(self, kind: str, found: Object) -> None:
+        request = Request.of(found)
+        if kind == "LISTED" and _old(found):
+            self._world.cluster.delete("v1", "ConfigMap", request.name, NAMESPACE)
+        elif kind != "DELETED" and request.state in ("", "running") and request.name not in self._seen:
+            self._seen.add(request.name)
+            self._accept(request)
 
     def _accept(self, request: Request) -> None:
         if request.state == "running":
