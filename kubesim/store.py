@@ -23,6 +23,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -123,11 +124,17 @@ class _Kind:
         self.listeners: dict[object, Callable[[], None]] = {}
         self.telling = False
 
+    def spaces(self, namespace: str) -> Sequence[str]:
+        """This namespace, or all in order."""
+        return (namespace,) if namespace else sorted(self.objects)
+
     def sorted_names(self, namespace: str) -> list[str]:
         """Sorted once per creation or deletion, not per list."""
         found = self.names.get(namespace)
         if found is None:
-            found = self.names[namespace] = sorted(self.objects.get(namespace, ()))
+            if namespace not in self.objects:
+                return []  # not kept: clients may ask for names of their own invention
+            found = self.names[namespace] = sorted(self.objects[namespace])
         return found
 
     def put(self, record: Record) -> None:
@@ -188,14 +195,13 @@ class Store:
         return list(self._iterate(kind, namespace))
 
     def page(self, kind: str, namespace: str, *, limit: int, after: tuple[str, str] | None) -> Page:
-        """At most `limit` objects (0: all) that come after (namespace, name)."""
-        records = self.list(kind, namespace)
-        if after is not None:
-            records = records[bisect_right(records, after, key=lambda record: (record.namespace, record.name)) :]
-        if not limit or len(records) <= limit:
+        """At most `limit` objects (0: all) that come after (namespace, name). Costs what it returns, not what there is."""
+        records = list(islice(self._iterate(kind, namespace, after), limit or None))
+        if not limit or len(records) < limit:
             return Page(records, None, 0)
-        last = records[limit - 1]
-        return Page(records[:limit], (last.namespace, last.name), len(records) - limit)
+        following = records[-1].namespace, records[-1].name
+        remaining = self._beyond(kind, namespace, following)
+        return Page(records, following if remaining else None, remaining)
 
     def count(self, kind: str) -> int:
         held = self._kinds.get(kind)
@@ -206,14 +212,23 @@ class Store:
         held = self._kinds.get(kind)
         return held.changed if held else 0
 
-    def _iterate(self, kind: str, namespace: str) -> Iterator[Record]:
+    def _iterate(self, kind: str, namespace: str, after: tuple[str, str] | None = None) -> Iterator[Record]:
         held = self._kinds.get(kind)
         if held is None:
             return
-        for space in [namespace] if namespace else sorted(held.objects):
-            objects = held.objects.get(space, {})
-            for name in held.sorted_names(space):
-                yield objects[name]
+        for space in held.spaces(namespace):
+            if after is None or space >= after[0]:
+                names, objects = held.sorted_names(space), held.objects.get(space, {})
+                start = bisect_right(names, after[1]) if after and space == after[0] else 0
+                for name in names[start:]:
+                    yield objects[name]
+
+    def _beyond(self, kind: str, namespace: str, after: tuple[str, str]) -> int:
+        """How many objects come after (namespace, name)."""
+        held = self._held(kind)
+        names = held.sorted_names(after[0])
+        later = (len(held.objects[space]) for space in held.spaces(namespace) if space > after[0])
+        return len(names) - bisect_right(names, after[1]) + sum(later)
 
     # Watching
 

@@ -48,6 +48,28 @@ def test_lists_are_in_order_and_pages_follow_each_other() -> None:
     assert ([record.name for record in rest.records], rest.following) == (["z"], None)
 
 
+def test_pages_of_every_size_are_the_list_cut_up() -> None:
+    store = Store()
+    for number in range(23):
+        store.create("ks", obj(f"x{number * 7 % 23}", "abc"[number % 3]))
+    for namespace in ("", "b", "none"):
+        whole = store.list("ks", namespace)
+        for limit in (1, 2, 7, 8, 23, 24):
+            found: list[Record] = []
+            after, remaining = None, len(whole)
+            while True:
+                page = store.page("ks", namespace, limit=limit, after=after)
+                found += page.records
+                remaining -= len(page.records)
+                assert page.remaining == remaining
+                if page.following is None:
+                    break
+                after = page.following
+            assert found == whole
+    assert store.page("ks", "", limit=3, after=("b", "")).records == store.list("ks", "b")[:3]
+    assert store.page("nothing", "", limit=3, after=None).records == []
+
+
 def test_changes_tell_before_and_after() -> None:
     store = Store()
     old = store.create("ks", obj("x", n=1))
