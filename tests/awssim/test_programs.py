@@ -25,7 +25,7 @@ S3FS = """
 import os, s3fs
 fs = s3fs.S3FileSystem(key=os.environ["AWS_ACCESS_KEY_ID"], secret=os.environ["AWS_SECRET_ACCESS_KEY"],
                        endpoint_url=os.environ["AWS_ENDPOINT_URL"], client_kwargs={"region_name": "ap-northeast-2"})
-root = "mlops-training-user71"
+root = "mlops-training-user67"
 with fs.open(f"{root}/data/한글.csv", "wb") as file:
     file.write(b"a,b\\n" * 3_000_000)          # more than one part
 with fs.open(f"{root}/data/한글.csv", "rb") as file:
@@ -39,7 +39,7 @@ assert fs.glob(f"{root}/**/s*") == [f"{root}/data/small"]
 fs.rm(f"{root}/data", recursive=True)
 assert not fs.exists(f"{root}/data/small")
 try:
-    fs.ls("not-of-user71")
+    fs.ls("not-of-user67")
 except PermissionError:
     print("done")
 """
@@ -48,9 +48,9 @@ except PermissionError:
 def test_s3fs_as_a_tenant(stand: Running) -> None:
     if not s3fs_python():
         pytest.skip("no s3fs; S3FS_PYTHON names an interpreter that has it")
-    for name in ("mlops-training-user71", "not-of-user71"):
+    for name in ("mlops-training-user67", "not-of-user67"):
         stand.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    keys = tenant(stand, "user71", tenant_policy("71"))
+    keys = tenant(stand, "user67", tenant_policy("67"))
     done = subprocess.run(
         [s3fs_python(), "-c", S3FS],
         env=stand.environment(keys),
