@@ -31,6 +31,8 @@ COMPOSE = ROOT / "docker-compose.localstack.yml"
 PROJECT = "mlops-lab-aws"
 IMAGE = "localstack/localstack:4.14.0"
 PINNED = f"{IMAGE}@sha256:3ebc37595918b8accb852f8048fef2aff047d465167edd655528065b07bc364a"
+OTHER = "127.0.0.2"
+"""Where nobody else looks: compose publishes a port at two addresses, and without nodes there is one to give."""
 PAID = "localstack/localstack:latest"
 
 FREE = Capabilities(
@@ -68,15 +70,24 @@ class LocalStack:
 
     def start(self, address: str = "127.0.0.1") -> str | None:
         """Both; the image is pulled where it is not there. Raises AwsError with the container's last words where LocalStack gives up."""
-        note = self.beside.start(address)
         if self._session() is None:
             ports.require_free(self.settings.ports.aws, "LocalStack", "ports.aws", "LAB_PORTS_AWS")
+            self._bring_up(address)
+        elif self.running():
+            return "already running"
+        write_private(self._record, self._session() or "")
+        self.beside.start(address)
+        return f"LocalStack at {self.endpoint()}, the stand-in at {self.endpoint('sts')}"
+
+    def _bring_up(self, address: str) -> None:
+        """What compose had made before it failed is removed again."""
+        try:
             self._compose("up", "--detach", "localstack", address=address)
             self._wait()
-        elif self.running():
-            return note
-        write_private(self._record, self._session() or "")
-        return f"LocalStack at {self.endpoint()}, the stand-in at {self.endpoint('sts')}"
+        except AwsError:
+            with contextlib.suppress(AwsError):
+                self._compose("down", "--volumes", "--timeout", "5")
+            raise
 
     def running(self) -> bool:
         """Both answer, and LocalStack is the one that `start` left here: another one has none of its buckets."""
@@ -99,7 +110,7 @@ class LocalStack:
         """The container goes with what it held: LocalStack keeps nothing anyway."""
         beside, here = self.beside.stop(), self._session() is not None
         if here:
-            self._compose("down", "--timeout", "5")
+            self._compose("down", "--volumes", "--timeout", "5")
         self._record.unlink(missing_ok=True)
         return beside or here
 
@@ -136,7 +147,10 @@ class LocalStack:
 
     def _compose(self, *command: str, address: str = "127.0.0.1") -> str:
         chosen = PAID if self.environ.get(routes.TOKEN) else image_here() or PINNED
-        where = {"LOCALSTACK_PORT": str(self.settings.ports.aws), "LOCALSTACK_ADDRESS": address}
+        where = {
+            "LOCALSTACK_PORT": str(self.settings.ports.aws),
+            "LOCALSTACK_NODES": OTHER if address == "127.0.0.1" else address,
+        }
         environ = {"LOCALSTACK_IMAGE": self.environ.get("LOCALSTACK_IMAGE", chosen), **where}
         call = [*compose_command(), "-p", PROJECT, "-f", str(COMPOSE), *command]
         try:

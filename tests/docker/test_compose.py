@@ -26,27 +26,32 @@ def config(*options: str, environ: dict[str, str] | None = None) -> dict[str, An
     return dict(yaml.safe_load(done.stdout))
 
 
-def published(service: dict[str, Any]) -> str:
-    """Address and port on this host, in the words of old and of new compose."""
-    (port,) = service["ports"]
-    return port.rpartition(":")[0] if isinstance(port, str) else f"{port['host_ip']}:{port['published']}"
+def published(service: dict[str, Any]) -> list[str]:
+    """Addresses and ports on this host, in the words of old and of new compose."""
+    ports = service["ports"]
+    return [
+        port.rpartition(":")[0] if isinstance(port, str) else f"{port['host_ip']}:{port['published']}" for port in ports
+    ]
 
 
 def test_it_is_valid_and_listens_on_loopback() -> None:
     localstack = config()["services"]["localstack"]
     assert localstack["image"] == PINNED
-    assert published(localstack) == "127.0.0.1:4566"
+    assert published(localstack) == ["127.0.0.1:4566", "127.0.0.2:4566"]
     assert localstack["environment"]["SERVICES"] == "s3,sts,iam"
 
 
 def test_the_labs_ports_and_image_go_in() -> None:
-    environ = {"LOCALSTACK_PORT": "21104", "LOCALSTACK_ADDRESS": "127.0.0.9", "LOCALSTACK_IMAGE": "mirror/localstack:1"}
+    environ = {"LOCALSTACK_PORT": "21104", "LOCALSTACK_NODES": "127.0.0.9", "LOCALSTACK_IMAGE": "mirror/localstack:1"}
     localstack = config(environ=environ)["services"]["localstack"]
-    assert (localstack["image"], published(localstack)) == ("mirror/localstack:1", "127.0.0.9:21104")
+    assert (localstack["image"], published(localstack)) == (
+        "mirror/localstack:1",
+        ["127.0.0.1:21104", "127.0.0.9:21104"],
+    )
 
 
 def test_the_stand_in_beside_it_is_read_only_and_unprivileged() -> None:
     services = config("--profile", "standin")["services"]
     assert services["awssim"]["read_only"] is True
     assert services["awssim"]["cap_drop"] == ["ALL"]
-    assert published(services["awssim"]) == "127.0.0.1:4567"
+    assert published(services["awssim"]) == ["127.0.0.1:4567"]

@@ -24,7 +24,7 @@ from tests.lab.test_settings import MINIMAL, write
 
 DOCKER = """\
 #!/bin/sh
-echo "$LOCALSTACK_IMAGE $LOCALSTACK_ADDRESS:$LOCALSTACK_PORT $*" >> {log}
+echo "$LOCALSTACK_IMAGE $LOCALSTACK_NODES:$LOCALSTACK_PORT $*" >> {log}
 case "$*" in
     "compose version") exit {compose} ;;
     *" up "*) touch {started}; exit {up} ;;
@@ -121,13 +121,20 @@ def test_it_starts_both_once_and_stops_both(provider: LocalStack, engine: Engine
     assert provider.running()
     up = [call for call in engine.calls if " up " in call]
     port = provider.settings.ports.aws
-    assert up == [f"{PINNED} 127.0.0.1:{port} compose -p mlops-lab-aws -f {COMPOSE} up --detach localstack"]
+    assert up == [f"{PINNED} 127.0.0.2:{port} compose -p mlops-lab-aws -f {COMPOSE} up --detach localstack"]
     assert provider.start() == "already running"
     assert [call for call in engine.calls if " up " in call] == up
     assert provider.root().access_key_id.startswith("AKIA")
     assert provider.stop()
     assert not provider.running()
     assert not provider.stop()
+
+
+@pytest.mark.usefixtures("unbound")
+def test_it_is_published_where_a_clusters_nodes_find_it_too(provider: LocalStack, engine: Engine) -> None:
+    provider.start("127.0.0.3")
+    (up,) = [call for call in engine.calls if " up " in call]
+    assert up.startswith(f"{PINNED} 127.0.0.3:{provider.settings.ports.aws} ")
 
 
 @pytest.mark.usefixtures("unbound")
@@ -208,7 +215,10 @@ def test_the_compose_file_is_loopback_pinned_and_without_the_dockers_socket() ->
     services = yaml.safe_load(text)["services"]
     assert "docker.sock" not in text.replace("the Docker socket", "")
     assert PINNED in services["localstack"]["image"]
-    assert services["localstack"]["ports"] == ["${LOCALSTACK_ADDRESS:-127.0.0.1}:${LOCALSTACK_PORT:-4566}:4566"]
+    assert services["localstack"]["ports"] == [
+        "127.0.0.1:${LOCALSTACK_PORT:-4566}:4566",
+        "${LOCALSTACK_NODES:-127.0.0.2}:${LOCALSTACK_PORT:-4566}:4566",
+    ]
     assert services["awssim"]["ports"] == ["127.0.0.1:${AWSSIM_PORT:-4567}:4566"]
     assert services["localstack"]["environment"]["SERVICES"] == "${LOCALSTACK_SERVICES:-s3,sts,iam}"
     for service in services.values():
