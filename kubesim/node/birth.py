@@ -75,25 +75,40 @@ def fork(child: Callable[[Line], NoReturn], *, relayed: bool) -> tuple[int, sock
     pid = os.fork()
     if not pid:
         ours.close()
-        child(Line(theirs))
+        _live(child, Line(theirs))
     theirs.close()
     return (_relayed(pid, ours) if relayed else pid), ours
 
 
+def _live(child: Callable[[Line], NoReturn], line: Line) -> NoReturn:
+    """Whatever happens, this process never returns into the shim's loop, of which it is a copy."""
+    try:
+        child(line)
+    except BaseException as error:  # noqa: BLE001  told to whoever asked for the process
+        line.fail(f"{type(error).__name__}: {error}")
+    finally:
+        os._exit(126)
+
+
 def _relayed(pid: int, ours: socket.socket) -> int:
-    word = ours.recv(4096)
+    word = b""
+    with contextlib.suppress(ConnectionResetError):
+        word = ours.recv(4096)
     os.waitpid(pid, 0)
     if not word.startswith(_BORN):
         ours.close()
         raise StillBorn(word[1:].decode(errors="replace") or "the container's process was killed before it was born")
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         ours.send(_GO)
     return int(word[1:])
 
 
 def hear(ours: socket.socket) -> Word:
     """The next word of a child; call it when the socket can be read."""
-    data, handles, _, _ = socket.recv_fds(ours, 4096, 1)
+    try:
+        data, handles, _, _ = socket.recv_fds(ours, 4096, 1)
+    except ConnectionResetError:  # killed with the container before it read what it was told
+        return Word(done=True, failed="the process was killed before its program ran")
     if data == _ASKED_ON and handles:
         os.set_inheritable(handles[0], False)
         return Word(listener=handles[0])

@@ -102,7 +102,8 @@ class PodWorker(PodState):
         if delay is not None and delay < 0:
             return True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.wake.wait(), delay)
+            async with asyncio.timeout(delay):
+                await self.wake.wait()
         return False
 
     async def _sync(self) -> float | None:

@@ -69,7 +69,8 @@ class Prober:
             if "exec" in action:
                 return await self._exec_probe(target, action["exec"].get("command") or [], timeout)
             if "httpGet" in action:
-                return await asyncio.wait_for(self._http_probe(target, action["httpGet"], timeout), timeout + 0.5)
+                async with asyncio.timeout(timeout + 0.5):
+                    return await self._http_probe(target, action["httpGet"], timeout)
             if "tcpSocket" in action:
                 return await self._tcp_probe(target, action["tcpSocket"], timeout)
             if "grpc" in action:
@@ -112,9 +113,8 @@ class Prober:
     async def _tcp_probe(self, target: Target, action: Object, timeout: float) -> Outcome:
         host = action.get("host") or target.address
         try:
-            _, writer = await asyncio.wait_for(
-                asyncio.open_connection(host, target.port(action["port"], host)), timeout
-            )
+            async with asyncio.timeout(timeout):
+                _, writer = await asyncio.open_connection(host, target.port(action["port"], host))
         except TimeoutError:
             return False, f"dial tcp {host}:{action['port']}: i/o timeout"
         except OSError as error:
@@ -127,8 +127,8 @@ class Prober:
 
         host, port = target.address, int(action["port"])
         try:
-            call = grpchealth.check(host, target.port(port, host), action.get("service") or "")
-            return await asyncio.wait_for(call, timeout)
+            async with asyncio.timeout(timeout):
+                return await grpchealth.check(host, target.port(port, host), action.get("service") or "")
         except TimeoutError:
             return (
                 False,
@@ -154,7 +154,8 @@ class Prober:
             return 126, str(error).encode()
         collecting = asyncio.create_task(collect(read))
         try:
-            code: int | None = await asyncio.wait_for(process.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                code: int | None = await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

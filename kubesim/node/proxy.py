@@ -175,7 +175,8 @@ async def _connected(place: Place, client: str) -> socket.socket:
         if client.startswith("127.10."):
             sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind((client, 0))
-        await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sock, place), _CONNECT_SECONDS)
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await asyncio.get_running_loop().sock_connect(sock, place)
     except BaseException:
         sock.close()
         raise

@@ -29,6 +29,7 @@ from kubesim.node.rules import Rules
 
 PLAIN = "plain"
 _GRACE_SECONDS = 30.0
+_KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
 _LINE = 64 * 1024 * 1024
 
@@ -353,7 +354,8 @@ class Runtime:
         if id not in self.ended and id in self.owners:
             await self.signal(id, signal.SIGKILL, everyone=True)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), _GRACE_SECONDS)
+                async with asyncio.timeout(_KILL_SECONDS):
+                    await ended.wait()
         self.waiting.pop(id, None)
 
     async def resize(self, id: str, *, rows: int, columns: int) -> None:

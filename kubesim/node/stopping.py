@@ -58,7 +58,8 @@ class Stopping:
         if not hook or grace <= 0:
             return
         try:
-            await asyncio.wait_for(self.pod.host.prober.hook(self.pod.target(container), hook), grace)
+            async with asyncio.timeout(grace):
+                await self.pod.host.prober.hook(self.pod.target(container), hook)
         except (probes.HookFailure, TimeoutError) as error:
             self.pod.event(
                 container, "Warning", "FailedPreStopHook", str(error) or "PreStopHook did not complete in grace period"
@@ -69,4 +70,5 @@ class Stopping:
         while run.running and (left := deadline - time.monotonic()) > 0:
             self.pod.wake.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.pod.wake.wait(), min(left, 1.0))
+                async with asyncio.timeout(min(left, 1.0)):
+                    await self.pod.wake.wait()

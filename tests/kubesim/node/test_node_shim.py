@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from kubesim.node import logs, mounts, runtime, shim
+from kubesim.node import birth, logs, mounts, runtime, shim
 from kubesim.node.images import Image
 from kubesim.node.launch import Launch, Mount
 from kubesim.node.runtime import Exit, Runtime, RuntimeFailure
@@ -261,3 +263,23 @@ async def test_a_shim_whose_folder_is_removed_ends_its_containers(world: World) 
     (world.folder / "shims" / "plain" / "shim.sock").unlink()
     await world.runtime.signal("c", 0)
     assert (await world.exit("c")).code == 137
+
+
+def test_a_process_that_is_killed_before_it_heard_the_shim_is_a_failure_and_no_error() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.send(b"G")
+    theirs.close()  # with the word unread: the kernel answers ECONNRESET
+    word = birth.hear(ours)
+    ours.close()
+    assert (word.done, word.failed) == (True, "the process was killed before its program ran")
+
+
+def test_what_goes_wrong_in_a_fork_stays_there() -> None:
+    def child(line: birth.Line) -> NoReturn:
+        raise ValueError("no such thing")
+
+    pid, line = birth.fork(child, relayed=False)
+    word = birth.hear(line)
+    line.close()
+    assert word.failed == "ValueError: no such thing"
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 126
