@@ -29,7 +29,7 @@ def bench_kubesim(ctx: Context) -> None:
 @command(name="aws")
 def bench_aws(ctx: Context) -> None:
     """Measure the AWS stand-in beside plain ministack."""
-    sys.exit(subprocess.run([sys.executable, "-m", "awssim.bench"], check=False).returncode)
+    _bench("aws")
 
 
 def _bench(what: str) -> None:
