@@ -7,15 +7,16 @@ lab's own images are built; all of it is fetched into the lab's folder first, so
 from __future__ import annotations
 
 import platform
-import subprocess
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab import tools
+from lab import shell, tools
 from lab.build.wheels import Target, provide
-from lab.bundle import archive, manifest
+from lab.build.wheels import _pip as pip
+from lab.bundle import archive, locks, manifest
 from lab.bundle.install import sum_of
 from lab.bundle.manifest import File, Manifest
 from lab.clusters import supply
@@ -37,7 +38,7 @@ def collect(
     lock = root / "requirements.lock"
     source = {name: root / name for name in source_files(root)}
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".bundle-") as draft:
-        files = {f"wheels/{path.name}": path for path in _wheels(settings, lock, say)}
+        files = _wheels(settings, lock, say)
         files |= {f"tools/{path.name}": path for path in _tools(settings, provider, say)}
         files |= {f"images/{path.name}": path for path in _images(settings, provider, Path(draft), say)}
         described = _describe(provider.name, lock, files, source)
@@ -55,18 +56,40 @@ def _require_place(output: Path) -> None:
 
 def source_files(root: Path) -> list[str]:
     """The lab itself: what git tracks, as it is now; in a folder that a bundle made, everything that is not the lab's to make."""
-    done = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True, text=True, check=False)
-    if (root / ".git").exists() and done.returncode == 0:
-        return [name for name in done.stdout.split("\0") if (root / name).is_file()]
+    if (root / ".git").exists() and shutil.which("git"):
+        listed_by_git = shell.run(["git", "-C", str(root), "ls-files", "-z"]).split("\0")
+        return [name for name in listed_by_git if name and (root / name).is_file()]
     paths = (path.relative_to(root) for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     return sorted(str(path) for path in paths if not _NOT_SOURCE & set(path.parts))
 
 
-def _wheels(settings: Settings, lock: Path, say: Callable[[str], None]) -> Iterable[Path]:
+def _wheels(settings: Settings, lock: Path, say: Callable[[str], None]) -> dict[str, Path]:
     machine, python = manifest.here()
     say(f"packages for Python {python} on {machine}")
-    target = Target(python, machine, GLIBC)
-    return [wheel for file in (lock, PIP) for wheel in provide(file, target, settings.state / "wheels")]
+    target, store = Target(python, machine, GLIBC), settings.state / "wheels"
+    published, source_only = locks.split(lock.read_text())
+    found = [wheel for file in (_kept(store / "lab", published), PIP) for wheel in provide(file, target, store)]
+    built = _build(_kept(store / "source-only", source_only)) if source_only else []
+    return {f"wheels/{path.name}": path for path in found} | {f"built/{path.name}": path for path in built}
+
+
+def _kept(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "requirements.lock"
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+        for old in folder.glob("*.whl"):
+            old.unlink()
+    return path
+
+
+def _build(lock: Path) -> list[Path]:
+    """Wheels of packages that are published as source; what is built is what the lock's hashes say."""
+    if not (found := sorted(lock.parent.glob("*.whl"))):
+        options = ["--no-deps", "--require-hashes", "--disable-pip-version-check", "--quiet"]
+        shell.run([*pip(), "wheel", *options, "-r", str(lock), "--wheel-dir", str(lock.parent)])
+        found = sorted(lock.parent.glob("*.whl"))
+    return found
 
 
 def _tools(settings: Settings, provider: Provider, say: Callable[[str], None]) -> Iterable[Path]:
@@ -78,15 +101,26 @@ def _images(settings: Settings, provider: Provider, draft: Path, say: Callable[[
     """The lab's own, and those of others by the digest they are pinned to; in the archive these have their tag only."""
     if provider.capabilities.runs_images_as != "containers":
         return []
-    tags = [item.tag for item in supply.ready(settings, IMAGES)]
+    for item in supply.ready(settings, IMAGES):
+        _save(item.tag, draft, item.archive)
     for pinned in provider.capabilities.images:
-        say(f"image {pinned.partition('@')[0]}")
-        supply.docker("pull", "--quiet", pinned, seconds=3600)
-        supply.docker("tag", pinned, pinned.partition("@")[0])
-        tags.append(pinned.partition("@")[0])
-    for tag in tags:
-        supply.save(tag, draft / supply.file_name(tag))
+        tag = pinned.partition("@")[0]
+        shelved = supply.shelf(settings, tag)
+        if shelved is None:
+            say(f"image {tag}")
+            supply.docker("pull", "--quiet", pinned, seconds=3600)
+            supply.docker("tag", pinned, tag)
+        _save(tag, draft, shelved)
     return sorted(draft.iterdir())
+
+
+def _save(tag: str, draft: Path, archive_of_it: Path | None) -> None:
+    """From Docker, or from the bundle that this lab itself came with."""
+    path = draft / supply.file_name(tag)
+    if archive_of_it is None:
+        supply.save(tag, path)
+    else:
+        shutil.copyfile(archive_of_it, path)
 
 
 def _describe(cluster: str, lock: Path, files: dict[str, Path], source: dict[str, Path]) -> Manifest:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.bundle import archive, manifest
+from lab.bundle import archive, locks, manifest
 from lab.bundle.manifest import Manifest
 from lab.errors import LabError
 
@@ -60,16 +60,22 @@ def _ask(python: str) -> tuple[str, ...]:
 
 
 def make(python: str, wheels: Path, lock: Path, venv: Path) -> None:
-    """Every package of the lock, checked against its hash once more, and nothing from anywhere else."""
+    """Every package of the lock and nothing from anywhere else; the wheels that were published are checked against its hashes once more."""
     pip = next(iter(sorted(wheels.glob("pip-*.whl"))), None)
     if pip is None:
         raise LabError(f"there is no pip in {wheels}", "the bundle is not whole: make a new one")
     kept = venv / "requirements.lock"
     kept.unlink(missing_ok=True)
     _run([python, "-m", "venv", "--without-pip", "--clear", str(venv)], f"{python} could not make {venv}")
-    options = ["--no-index", "--find-links", str(wheels), "--require-hashes", "--no-deps", "--no-cache-dir", "--quiet"]
-    command = [str(venv / "bin" / "python"), str(pip / "pip"), "install", *options, "-r", str(lock)]
-    _run([*command, "--disable-pip-version-check"], "the packages of the bundle could not be installed")
+    options = ["--no-index", "--no-deps", "--no-cache-dir", "--quiet", "--disable-pip-version-check"]
+    command = [str(venv / "bin" / "python"), str(pip / "pip"), "install", *options]
+    built = sorted(map(str, wheels.parent.glob("built/*.whl")))
+    published = venv / "published.lock"
+    published.write_text(locks.split(lock.read_text())[0] if built else lock.read_text())
+    failure = "the packages of the bundle could not be installed"
+    _run([*command, "--require-hashes", "--find-links", str(wheels), "-r", str(published)], failure)
+    if built:
+        _run([*command, *built], failure)
     shutil.copyfile(lock, kept)
 
 
