@@ -92,7 +92,11 @@ def lost(stand: Running, known: Acknowledged) -> list[str]:
         for page in stand.client("iam").get_paginator("list_users").paginate()
         for user in page["Users"]
     }
-    repositories = {item["repositoryName"] for item in stand.client("ecr").describe_repositories()["repositories"]}
+    repositories = {
+        item["repositoryName"]
+        for page in stand.client("ecr").get_paginator("describe_repositories").paginate()
+        for item in page["repositories"]
+    }
     missing += [f"user {name}" for name in known.users - users]
     missing += [f"repository {name}" for name in known.repositories - repositories]
     tag = tag_of(s3)
