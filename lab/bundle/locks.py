@@ -11,7 +11,8 @@ SOURCE_ONLY = ("localstack-client",)
 
 def split(text: str, names: Collection[str] = SOURCE_ONLY) -> tuple[str, str]:
     """The lock without these packages, and with only these; each entry whole, with its hashes."""
-    rest, chosen = [], []
+    rest: list[str] = []
+    chosen: list[str] = []
     into = rest
     for line in text.splitlines(keepends=True):
         if found := re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)==", line):

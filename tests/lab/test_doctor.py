@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lab import doctor, world
+from lab.clusters.base import Finding
 from lab.errors import LabError
 from lab.world import World
 
@@ -77,7 +78,7 @@ def test_every_finding_that_is_not_good_has_a_cure(loaded: World) -> None:
 
 
 def test_the_exit_code_counts(loaded: World) -> None:
-    good, bad = doctor.Finding(True, "a", ""), doctor.Finding(False, "b", "")
+    good, bad = Finding(True, "a", ""), Finding(False, "b", "")
     doctor.require_good([good])
     with pytest.raises(LabError, match="1 of 2 findings"):
         doctor.require_good([good, bad])
