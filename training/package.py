@@ -31,6 +31,7 @@ from training.onnxform import convert
 
 ONNX_FILE = "model.onnx"
 PACKAGES = ("mlflow", "scikit-learn", "skops", "onnx", "onnxruntime", "numpy", "scipy", "pandas")
+_CLIENT = {"mlflow": "mlflow-skinny"}  # the image has MLflow's client alone, which has the same version
 _EXAMPLE, _SERVING_EXAMPLE, _CONDA, _PYTHON = (
     "input_example.json",
     "serving_input_example.json",
@@ -60,7 +61,7 @@ class Package:
 @cache
 def versions() -> dict[str, str]:
     """The packages a model was made with, and is to be run with."""
-    return {name: version(name) for name in PACKAGES}
+    return {name: version(_CLIENT.get(name, name)) for name in PACKAGES}
 
 
 def write(folder: Path, table: Table, trained: Trained, *, seed: int, mlflow_model: Model) -> Package:
