@@ -45,7 +45,9 @@ def _is_encoded(path: str) -> bool:
 def load(s3: Any, found: Found, meta: dict[str, Any]) -> None:
     """One object, or delete marker, with its history."""
     account, name, path = found.path.split("/", 2)
-    bucket = s3._buckets._data.setdefault((account, name), {"created": s3.now_iso(), "objects": {}, "region": None})
+    bucket = s3._buckets._data.get((account, name))
+    if bucket is None:
+        bucket = s3._buckets._data[(account, name)] = {"created": s3.now_iso(), "objects": {}, "region": None}
     key = meta.get("key") or (s3.url_unquote(path.removeprefix(_ENCODED)) if _is_encoded(found.path) else path)
     locks.restore(s3, account, (name, key), meta)
     if meta.get("is_delete_marker"):
