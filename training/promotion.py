@@ -139,7 +139,9 @@ def _files(version: ModelVersion) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="promotion-") as scratch, reaching(what):
         try:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=version.source, dst_path=scratch))
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError, MlflowException) as error:
+            if isinstance(error, MlflowException) and "(404)" not in str(error):
+                raise
             raise BadModel(f"{version.name} version {version.version} has no files at {version.source}") from error
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

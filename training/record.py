@@ -168,10 +168,14 @@ def training_key(parameters: Parameters, table: Table) -> str:
 
 
 def _earlier(client: MlflowClient, experiment_id: str, request: Request, key: str) -> None:
-    """Raise Repeated for a finished run of the same; end one that could not end itself (kill -9, a lost node)."""
-    kind, name = ("sweep", request.sweep) if request.sweep else ("job", request.job)
-    for run in client.search_runs([experiment_id], f"tags.{kind} = '{name}' and tags.{KEY} = '{key}'"):
-        if run.info.status == "FINISHED" and RESULT in run.data.tags:
+    """Raise Repeated for a finished run of the same; end one that could not end itself (kill -9, a lost node).
+
+    A Job has one attempt at a time, whatever it trains; the points of a sweep run side by side and are told apart by their key.
+    """
+    point = f"tags.sweep = '{request.sweep}' and tags.{KEY} = '{key}'"
+    mine = point if request.sweep else f"tags.job = '{request.job}'"
+    for run in client.search_runs([experiment_id], mine):
+        if run.info.status == "FINISHED" and run.data.tags.get(KEY) == key and RESULT in run.data.tags:
             raise Repeated(run.info.run_id, run.data.tags[RESULT])
         if run.info.status == "RUNNING":
             client.set_tag(run.info.run_id, FAILURE, "its pod ended without a word; another attempt followed")
