@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from kubesim.api.app import Server
 
 
+_MOST = 2**31  # more objects than a page could ever have, and a number that islice takes
+
+
 class TooNew(ApiError):
     """The client has seen a later revision than this server: it lost its data, or the client talks to the wrong one."""
 
@@ -81,7 +84,7 @@ def answer(
 
 
 def find(server: Server, request: Request, wanted: Scope) -> Found:
-    limit, token = max(0, integer(request.query, "limit") or 0), request.query.get("continue", "")
+    limit, token = min(max(0, integer(request.query, "limit") or 0), _MOST), request.query.get("continue", "")
     after = resume(token) if token else None
     if not wanted.selective and not wanted.name:
         page = server.store.page(wanted.kind, wanted.namespace, limit=limit, after=after)

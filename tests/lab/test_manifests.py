@@ -87,6 +87,7 @@ def test_a_tenants_objects_bear_the_courses_names() -> None:
     assert kinds == {
         ("Deployment", "mlflow-server", "kubeflow-user07"),
         ("Service", "mlflow-server", "kubeflow-user07"),
+        ("NetworkPolicy", "tenant-isolation", "kubeflow-user07"),
     }
 
 

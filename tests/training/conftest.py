@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from uuid import uuid4
 
+import boto3
 import pytest
 
 from tests.images.stack import Stack, postgres, stack
@@ -28,7 +29,8 @@ __all__ = ["mlflow", "stack"]
 
 @pytest.fixture
 def client(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    """MLflow's client in this process, with S3's keys beside it."""
+    """MLflow's client in this process, with S3's keys beside it; boto3's own session may remember the keys of another test."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     quick = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "AWS_MAX_ATTEMPTS": "2", "MPLBACKEND": "Agg"}
     for name, value in (stack.env | patience({}) | quick).items():
         monkeypatch.setenv(name, value)
