@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.awssim.running import REGION, Running, running, start
 
-KILLS = int(os.environ.get("AWSSIM_KILLS", "10"))
+KILLS = int(os.environ.get("AWSSIM_KILLS", "4"))
 BUCKET = "kill"
 
 

@@ -94,6 +94,7 @@ def aws_two() -> str:
     return ""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.aws
 def test_aws_cli_two(stand: Running, tmp_path: Path) -> None:
     if not aws_two():

@@ -1,6 +1,6 @@
 """kill -9 under load: what was acknowledged is there, nothing is half there, watchers go on, and containers never notice.
 
-KUBESIM_KILLS says how often (8 by default; 100 takes a few minutes).
+KUBESIM_KILLS says how often (4 by default; 100 takes a few minutes).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pytest
 
 from tests.kubesim.serving import Process, free_port
 
-KILLS = int(os.environ.get("KUBESIM_KILLS", "8"))
+KILLS = int(os.environ.get("KUBESIM_KILLS", "4"))
 WRITERS = 4
 MAPS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"

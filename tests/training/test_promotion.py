@@ -67,6 +67,7 @@ def test_champions_follow_each_other_and_go_back_one_at_a_time(client: MlflowCli
     assert (again_champion.moved, again_champion.reason) == (False, "version 1 is champion already")
 
 
+@pytest.mark.exhaustive
 def test_a_training_after_going_back_is_compared_with_the_champion_there_is(client: MlflowClient, model: str) -> None:
     """The better one was taken back by a person: it does not come again by itself because another training ends."""
     program.run(request_for(model, "--n-estimators", "1", "--max-depth", "1"), client)
@@ -76,6 +77,7 @@ def test_a_training_after_going_back_is_compared_with_the_champion_there_is(clie
     assert (third.champion, champion(client, model)) == (True, third.version)
 
 
+@pytest.mark.exhaustive
 def test_a_deleted_champion_is_passed_over_on_the_way_back(client: MlflowClient, model: str) -> None:
     first = program.run(request_for(model), client)
     for number in ("2", "3"):
@@ -99,6 +101,7 @@ def test_other_columns_do_not_become_champion_by_themselves(client: MlflowClient
     assert by_hand(client, model, other.version).moved
 
 
+@pytest.mark.exhaustive
 def test_a_run_without_a_version_gets_one_when_it_is_promoted(client: MlflowClient, model: str) -> None:
     program.run(request_for(model, "--n-estimators", "1", "--max-depth", "1"), client)
     logged = program.run(request_for(model, "--no-register"), client)
@@ -163,13 +166,14 @@ class Untrusted:
     """Anything at all."""
 
 
-POISONS: list[tuple[str, Callable[[bytes], bytes], str]] = [
-    ("model.onnx", truncated, "is not the file that was registered"),
-    ("model.skops", truncated, "model.skops cannot be loaded safely"),
-    ("model.skops", pickled, "model.skops is pickle"),
-    ("model.skops", another_model, "model.skops cannot be loaded safely"),
-    ("serving.json", truncated, "serving.json is not what `python -m training` writes"),
-    ("extra/model.pkl", pickled, "extra/model.pkl is pickle"),
+RARE = pytest.mark.exhaustive
+POISONS = [
+    pytest.param("model.onnx", truncated, "is not the file that was registered"),
+    pytest.param("model.skops", truncated, "model.skops cannot be loaded safely", marks=RARE),
+    pytest.param("model.skops", pickled, "model.skops is pickle"),
+    pytest.param("model.skops", another_model, "model.skops cannot be loaded safely", marks=RARE),
+    pytest.param("serving.json", truncated, "serving.json is not what `python -m training` writes", marks=RARE),
+    pytest.param("extra/model.pkl", pickled, "extra/model.pkl is pickle"),
 ]
 
 
@@ -189,6 +193,7 @@ def test_a_poisoned_file_is_refused_and_the_alias_stays(
     assert champion(client, model) == good.version
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("poison", "words"),
     [
@@ -224,6 +229,7 @@ def test_a_version_without_files_is_refused(client: MlflowClient, model: str) ->
     assert champion(client, model) == good.version
 
 
+@pytest.mark.exhaustive
 def test_a_move_that_was_written_down_and_not_made_does_no_harm(client: MlflowClient, model: str) -> None:
     """Killed between the two: the next one goes from where the alias really is."""
     first = program.run(request_for(model), client)

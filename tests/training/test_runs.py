@@ -78,6 +78,7 @@ def test_the_same_request_gives_the_same_model(client: MlflowClient, model: str)
     assert first.run_id != second.run_id
 
 
+@pytest.mark.exhaustive
 def test_both_forms_have_the_same_bytes_in_another_process(
     client: MlflowClient, model: str, stack: Stack, command: list[subprocess.Popen[str]]
 ) -> None:
@@ -305,6 +306,7 @@ def test_the_command_ends_with_its_result_as_the_last_line(
     assert Result(**json.loads(last.removeprefix(RESULT))).version == "1"
 
 
+@pytest.mark.exhaustive
 def test_keys_that_may_not_write_are_named(
     stack: Stack, client: MlflowClient, model: str, command: list[subprocess.Popen[str]]
 ) -> None:

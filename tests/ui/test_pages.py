@@ -266,6 +266,7 @@ PAINT = """() => new Promise((done) => new PerformanceObserver((list) => {
 }).observe({ type: 'paint', buffered: true }))"""
 
 
+@pytest.mark.exhaustive
 def test_the_first_paint(visitor: Any, world: World, capsys: pytest.CaptureFixture[str]) -> None:
     page = visitor().sign_in()
     times = []
