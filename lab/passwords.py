@@ -29,8 +29,7 @@ def databases(cluster: Cluster, names: Iterable[str]) -> dict[str, str]:
 
 
 def forget(cluster: Cluster, names: Collection[str]) -> dict[str, str]:
-    """The passwords that are left when these databases are gone."""
+    """The passwords that are left when these databases are gone; apply takes away what it once wrote and writes no more."""
     left = {name: password for name, password in databases(cluster, ()).items() if name not in names}
-    cluster.delete("v1", "Secret", "mlflow-databases", NAMESPACE)
     cluster.apply(tenants.secret("mlflow-databases", NAMESPACE, left))
     return left
