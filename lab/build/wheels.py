@@ -112,7 +112,7 @@ def _download(lock: Path, target: Target, into: Path, known: Path) -> None:
     """`known` holds other images' wheels of the same target: what is there needs no network."""
     links = [word for folder in sorted(known.glob("[!.]*")) for word in ("--find-links", str(folder))]
     strict = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
-    command = [*_pip(), "download", *strict, *target.options(), *links, "--dest", str(into), "-r", "/dev/stdin"]
+    command = [*pip(), "download", *strict, *target.options(), *links, "--dest", str(into), "-r", "/dev/stdin"]
     wanted = applicable(lock.read_text(), target)
     done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -143,7 +143,7 @@ def _replace(draft: Path, folder: Path, name: str) -> None:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _pip() -> list[str]:
+def pip() -> list[str]:
     """A pip: this environment's, that of the Python it was made from, or the one on PATH (uv makes environments without one)."""
     base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     for python in (sys.executable, str(base)):

@@ -14,8 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lab import shell, tools
-from lab.build.wheels import Target, provide
-from lab.build.wheels import _pip as pip
+from lab.build.wheels import Target, pip, provide
 from lab.bundle import archive, locks, manifest
 from lab.bundle.install import sum_of
 from lab.bundle.manifest import File, Manifest
