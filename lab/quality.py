@@ -13,6 +13,8 @@ from lab.errors import LabError
 from lab.settings import ROOT
 
 TOOLS = ROOT / "requirements-dev.lock"
+PARALLEL = ("-n", "2", "--dist", "loadfile")
+"""Two processes: the tests wait for processes of their own as often as they compute. Those of one file share a lab, so a file stays together."""
 
 
 def commands(k: str, *, everything: bool) -> dict[str, Sequence[Sequence[str]]]:
@@ -21,7 +23,7 @@ def commands(k: str, *, everything: bool) -> dict[str, Sequence[Sequence[str]]]:
         "lint": [[*python, "ruff", "format", "--check", "."], [*python, "ruff", "check", "."]],
         "layers": [[sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]],
         "types": [[*python, "mypy"]],
-        "tests": [[*python, "pytest", *(["-k", k] if k else []), *(["-m", ""] if everything else [])]],
+        "tests": [[*python, "pytest", *PARALLEL, *(["-k", k] if k else []), *(["-m", ""] if everything else [])]],
     }
 
 

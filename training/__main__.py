@@ -7,10 +7,11 @@ import sys
 
 from mlflow.tracking import MlflowClient
 
+from training import stopping
 from training.arguments import parse, parser
 from training.errors import BadArguments
 from training.output import quiet, reported
-from training.program import run, stop_on_sigterm
+from training.program import run
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,8 +22,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{parser().format_usage()}training failed: {error}", file=sys.stderr)
         return error.exit_code
     quiet(os.environ)
-    stop_on_sigterm()
-    return reported(lambda: run(request, MlflowClient()).line(), what="training")
+    stopping.install()
+    try:
+        return reported(lambda: run(request, MlflowClient()).line(), what="training")
+    finally:
+        stopping.see()
 
 
 if __name__ == "__main__":

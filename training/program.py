@@ -5,23 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 
 from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from requests.exceptions import RequestException
 
-from training import data, model, package, picture, registry, source
+from training import data, model, package, picture, registry, source, stopping
 from training.arguments import Request
-from training.errors import NoSpace, Stopped
+from training.errors import NoSpace
 from training.output import RESULT
 from training.record import Recorder, Repeated
 
@@ -74,8 +72,10 @@ def run(request: Request, client: MlflowClient) -> Result:
     try:
         return _run(request, table, recorder, undo, started)
     except BaseException as error:
-        _seen(error)
-        undo.all(error)
+        stopped = stopping.see()
+        undo.all(stopped or error)
+        if stopped and stopped is not error:
+            raise stopped from error
         raise
 
 
@@ -187,23 +187,3 @@ class _Undo:
                 self.recorder.discard(self.logged)
         except (MlflowException, RequestException) as error:
             _log.error("the run could not be marked as failed: %s", error)
-
-
-def stop_on_sigterm() -> None:
-    """SIGTERM becomes Stopped, so that the run ends KILLED and not, for ever, RUNNING.
-
-    A library may swallow what is raised in the middle of it (a callback, a broad except): it is raised every second until `run` has seen it.
-    """
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGALRM, stop)
-        signal.setitimer(signal.ITIMER_REAL, 1.0)
-        raise Stopped("stopped by SIGTERM: the Job or its pod was deleted")
-
-    signal.signal(signal.SIGTERM, stop)
-
-
-def _seen(error: BaseException) -> None:
-    if isinstance(error, Stopped):
-        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -235,7 +235,7 @@ async def test_deletion_runs_pre_stop_gives_grace_and_leaves_nothing(lab: Lab, t
         "stubborn",
         "sh",
         "-c",
-        "trap '' TERM; while true; do sleep 0.1; done",
+        "trap '' TERM; echo deaf >> $N; while true; do sleep 0.1; done",
         container={
             "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "echo stopping >> $N"]}}},
             "env": [{"name": "N", "value": "/note"}],
@@ -244,11 +244,15 @@ async def test_deletion_runs_pre_stop_gives_grace_and_leaves_nothing(lab: Lab, t
         volumes=[{"name": "n", "hostPath": {"path": str(note)}}],
     )
     pod = await lab.phase("stubborn", "Running")
+    for _ in range(500):  # Running says that the shell was started, not that it has set its trap
+        if note.read_text():
+            break
+        await asyncio.sleep(0.02)
     begun = time.monotonic()
     await lab.client.delete("v1/pods", "stubborn", NAMESPACE)
     await lab.gone("stubborn")
     assert 0.9 < time.monotonic() - begun < 5
-    assert note.read_text() == "stopping\n"
+    assert note.read_text() == "deaf\nstopping\n"
     assert ("Normal", "Killing", "Stopping container main") in await lab.events("stubborn")
     node = lab.node.host.folder
     assert not (node / "pods" / pod["metadata"]["uid"]).exists()
