@@ -15,7 +15,7 @@ from pathlib import Path
 
 from kubesim.server import Locked, Settings, holder, running
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 90.0  # fifty containers that end in their own time, on a busy laptop
 
 
 def main(argv: Sequence[str] | None = None) -> int:

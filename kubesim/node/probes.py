@@ -51,6 +51,7 @@ class Prober:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.session: aiohttp.ClientSession | None = None
+        self.closed = False
 
     def _http(self) -> aiohttp.ClientSession:
         if self.session is None:
@@ -60,6 +61,8 @@ class Prober:
         return self.session
 
     async def close(self) -> None:
+        """No more probes: a task whose cancellation Python 3.11 swallowed (`kubesim.ending`) sees it here."""
+        self.closed = True
         if self.session is not None:
             await self.session.close()
 
@@ -257,7 +260,7 @@ async def watch(
     clock = asyncio.get_running_loop().time
     state: bool | None = None
     last, row, counted, eager = None, 0, clock(), 0.1
-    while True:
+    while not prober.closed:
         success, message = await prober.probe(target, spec, timeout)
         starting = state is None and not success and kind != "liveness"
         if not starting or clock() - counted >= period:
