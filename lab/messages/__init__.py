@@ -1,0 +1,80 @@
+"""What the lab says to people, in English or Korean: LAB_LANG=en (the default) or ko.
+
+    from lab.messages import mark, plural, t
+
+    raise LabError(t("no tenant {number}", number=number))
+    plural("{count} tenant", "{count} tenants", count=len(people))
+    TITLES = {"cluster": mark("the cluster")}       # at import: marked for the catalogue, translated where it is shown, t(title)
+
+The conventions are gettext's: the English text stands in the code and is the key, translations are in `ko.po`, which every translator's
+tool opens. `python -m lab.messages` brings the catalogue up to date with the code (Babel does the merging), and a test fails for a text
+that is not in it, a translation that is missing, and an entry that nothing uses.
+
+Three things are not gettext's usual way. The function is `t(text, name=value)` and not `_(text).format(...)`: `_` is the name of what a
+loop throws away, and one call cannot forget the other half. The .po file itself is read, by the dozen lines of `lab.messages.catalogue`,
+when the first Korean text is asked for: there is no compiled file that could be stale, and English costs nothing at all. And this
+package is the standard library only, for `./inv up --bundle` speaks before anything is installed.
+
+Not translated: what other programs said (kubectl, AWS, the API server), names of things, commands, keys of JSON, logs of the agent.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+Language = Literal["en", "ko"]
+LANGUAGES: tuple[Language, ...] = ("en", "ko")
+VARIABLE = "LAB_LANG"
+
+_chosen: Language | None = None
+_korean: dict[str, str] = {}
+
+
+def t(message: str, /, **values: object) -> str:
+    """`message` in the user's language with `values` in its {places}; without values it is not formatted, braces are braces."""
+    text = translations().get(message, message)
+    return text.format_map(values) if values else text
+
+
+def plural(one: str, many: str, /, *, count: int, **values: object) -> str:
+    """`one` or `many`, which may both have {count}; Korean has one form."""
+    found = translations().get(one)
+    return (found or (one if count == 1 else many)).format_map({"count": count, **values})
+
+
+def mark(message: str, /) -> str:
+    """`message` itself: a text that exists before it is known who reads it. Show it with t()."""
+    return message
+
+
+def language() -> Language:
+    """What LAB_LANG says, or what `use` said since; anything else than "ko" is English."""
+    global _chosen
+    if _chosen is None:
+        _chosen = "ko" if os.environ.get(VARIABLE) == "ko" else "en"
+    return _chosen
+
+
+def use(chosen: Language) -> None:
+    """From now on, whatever LAB_LANG says: `./inv verify --lang ko`, and tests."""
+    global _chosen
+    _chosen = chosen
+
+
+def unknown() -> str:
+    """The value of LAB_LANG that names no language of the lab, or ""."""
+    found = os.environ.get(VARIABLE, "")
+    return "" if found in ("", *LANGUAGES) else found
+
+
+def translations() -> dict[str, str]:
+    """English to the user's language; empty for English."""
+    if language() == "en":
+        return {}
+    if not _korean:
+        from lab.messages import catalogue
+
+        _korean.update(catalogue.read(catalogue.KOREAN))
+    return _korean
+
