@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import shutil
@@ -116,8 +117,12 @@ class Starting:
     def _collect(self, run: Run | None) -> None:
         """Forget a container that a newer one has replaced twice."""
         if run is not None:
-            shutil.rmtree(self.pod.host.folder / "containers" / run.id, ignore_errors=True)
-            self.pod.host.later(self.pod.host.runtime.forget(run.id))
+            self.pod.host.later(self._erase(run))
+
+    async def _erase(self, run: Run) -> None:
+        """Beside the start that it makes room for: after a restart of the lab every container has one to erase."""
+        await asyncio.to_thread(shutil.rmtree, self.pod.host.folder / "containers" / run.id, ignore_errors=True)
+        await self.pod.host.runtime.forget(run.id)
 
     def _cannot_start(self, container: Container, problem: Waiting) -> None:
         known, now = container.waiting[0], time.monotonic()

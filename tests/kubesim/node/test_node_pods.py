@@ -202,6 +202,7 @@ async def test_readiness_startup_and_liveness(lab: Lab) -> None:
             "livenessProbe": {
                 "exec": {"command": ["sh", "-c", "test ! -e $D/sick"]},
                 "periodSeconds": 1,
+                "timeoutSeconds": 30,  # a slow machine is not a sick container
                 "failureThreshold": 1,
             },
         },
