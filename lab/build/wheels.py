@@ -2,6 +2,8 @@
 
 A folder is complete or not there at all (it is filled under another name and moved), every file in it was checked against the lock's hashes,
 and equal wheels of several images are one file on the disk. With the folders in place a build needs no network.
+
+Most of pip's time goes into asking an index about one package after another, so several pips share a lock's packages.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +26,11 @@ from pathlib import Path
 from packaging.markers import Marker
 
 from lab.errors import LabError, ToolMissing
+
+WIDTH = 4
+"""Downloads at a time."""
+Report = Callable[[str], None]
+"""Told how far a download is: "143 of 210 packages"."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ def parse_target(output: str, base: str) -> Target:
     return Target(*words)
 
 
-def provide(lock: Path, target: Target, store: Path) -> list[Path]:
+def provide(lock: Path, target: Target, store: Path, report: Report = lambda text: None) -> list[Path]:
     """The wheels of `lock`, downloaded where they are not in `store` yet. Raises LabError with pip's own words."""
     key = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     folder = store / target.name / f"{lock.parent.name}-{key}"
@@ -80,7 +89,7 @@ def provide(lock: Path, target: Target, store: Path) -> list[Path]:
         if folder.is_dir():
             return sorted(folder.glob("*.whl"))
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as draft:
-            _download(lock, target, Path(draft), folder.parent)
+            _download(lock, target, Path(draft), folder.parent, report=report)
             _share(Path(draft), folder.parent)
             _replace(Path(draft), folder, lock.parent.name)
     return sorted(folder.glob("*.whl"))
@@ -94,7 +103,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def applicable(lock: str, target: Target) -> str:
+def applicable(lock: str, target: Target) -> list[str]:
     """The lock's packages that the target needs, without their markers: pip would judge those by the Python that runs it, not by the target's."""
     minor = ".".join(target.python.split(".")[:2])
     facts = {"python_version": minor, "python_full_version": target.python, "platform_machine": target.machine}
@@ -104,23 +113,62 @@ def applicable(lock: str, target: Target) -> str:
         head, _, hashes = entry.partition("\n")
         requirement, _, marker = head.rstrip(" \\").partition(" ; ")
         if not marker or Marker(marker).evaluate(facts):
-            lines.append(f"{requirement} \\\n{hashes}")
-    return "\n".join(lines) + "\n"
+            lines.append(f"{requirement} \\\n{hashes}\n")
+    return lines
 
 
-def _download(lock: Path, target: Target, into: Path, known: Path) -> None:
+def _download(lock: Path, target: Target, into: Path, known: Path, *, report: Report) -> None:
     """`known` holds other images' wheels of the same target: what is there needs no network."""
     links = [word for folder in sorted(known.glob("[!.]*")) for word in ("--find-links", str(folder))]
-    strict = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check", "--quiet"]
-    command = [*pip(), "download", *strict, *target.options(), *links, "--dest", str(into), "-r", "/dev/stdin"]
+    strict = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
+    command = [*pip(), "download", "--progress-bar", "off", *strict, *target.options(), *links, "--dest", str(into)]
     wanted = applicable(lock.read_text(), target)
-    done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-4:])
+    seen = _Count(len(wanted), report)
+
+    def fetch(share: Sequence[str]) -> str:
+        return _fetch(command, "".join(share), seen)
+
+    with ThreadPoolExecutor(WIDTH, thread_name_prefix="pip") as pool:
+        failed = next((said for said in pool.map(fetch, _shares(wanted)) if said), "")
+    if failed:
         raise LabError(
-            f"pip cannot download the packages of {lock.parent.name}:\n{said}",
+            f"pip cannot download the packages of {lock.parent.name}:\n{failed}",
             "is there a network? pip config list shows what pip uses",
         )
+
+
+def _shares(wanted: Sequence[str]) -> list[Sequence[str]]:
+    """Dealt out like cards: a lock is sorted by name, and packages of one project (large ones) stand together."""
+    return [share for start in range(WIDTH) if (share := wanted[start::WIDTH])]
+
+
+class _Count:
+    """Packages that were come to, by all pips together."""
+
+    def __init__(self, total: int, report: Report) -> None:
+        self._lock = threading.Lock()
+        self._seen, self._total, self._report = 0, total, report
+
+    def another(self) -> None:
+        with self._lock:
+            self._seen += 1
+            self._report(f"{self._seen} of {self._total} packages")
+
+
+def _fetch(command: Sequence[str], requirements: str, seen: _Count) -> str:
+    """One pip; what it said last where it failed, else nothing."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file, tempfile.TemporaryFile("w+") as errors:
+        file.write(requirements)
+        file.flush()
+        call = [*command, "-r", file.name]
+        with subprocess.Popen(call, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True) as run:
+            assert run.stdout is not None
+            said = ""
+            for said in run.stdout:
+                if said.startswith("Collecting "):
+                    seen.another()
+        errors.seek(0)
+        return "\n".join((errors.read() or said).strip().splitlines()[-4:]) if run.returncode else ""
 
 
 def _share(draft: Path, known: Path) -> None:

@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -22,8 +22,16 @@ from lab.errors import LabError
 _PIECE = 1 << 20
 
 
-def write(path: Path, described: Manifest, files: Mapping[str, Path], source: Mapping[str, Path]) -> None:
-    """`files` by their path below bundle/, `source` by theirs in the clone. The file appears whole or not at all."""
+def write(
+    path: Path,
+    described: Manifest,
+    files: Mapping[str, Path],
+    source: Mapping[str, Path],
+    *,
+    at: Callable[[str], None] = lambda text: None,
+) -> None:
+    """`files` by their path below bundle/, `source` by theirs in the clone; `at` is told how far it is. The file appears whole or not at all."""
+    written, total = 0, sum(one.size for one in described.files)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with draft.open("xb") as raw, _compressed(raw, path.name) as out, tarfile.open(fileobj=out, mode="w|") as tar:
@@ -32,6 +40,8 @@ def write(path: Path, described: Manifest, files: Mapping[str, Path], source: Ma
                 tar.add(source[name], arcname=CLONE + name, recursive=False, filter=_plain)
             for one in described.files:
                 tar.add(files[one.path], arcname=FOLDER + one.path, recursive=False, filter=_plain)
+                written += one.size
+                at(f"{written / 1e6:.0f} of {total / 1e6:.0f} MB written")
         draft.replace(path)
     except OSError as error:
         raise LabError(f"cannot write {path}: {error.strerror or error}", "is there room? df -h") from None

@@ -10,6 +10,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,20 +30,27 @@ PIP = ROOT / "lab" / "bundle" / "pip.lock"
 _NOT_SOURCE = {".git", ".venv", ".lab", "bundle", ".mypy_cache", ".ruff_cache", ".pytest_cache", "__pycache__"}
 
 
-def collect(
-    settings: Settings, provider: Provider, output: Path, *, say: Callable[[str], None], root: Path = ROOT
-) -> Manifest:
+@dataclass(frozen=True)
+class Told:
+    """What is told of a bundle in the making: `say` lines that stay, `at` how far the step is that goes on now."""
+
+    say: Callable[[str], None]
+    at: Callable[[str], None] = lambda text: None
+
+
+def collect(settings: Settings, provider: Provider, output: Path, *, told: Told, root: Path = ROOT) -> Manifest:
     """Write the bundle; returns what is in it. Raises LabError for what cannot be had, before anything is written."""
     _require_place(output)
     lock = root / "requirements.lock"
     source = {name: root / name for name in source_files(root)}
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".bundle-") as draft:
-        files = _wheels(settings, lock, say)
-        files |= {f"tools/{path.name}": path for path in _tools(settings, provider, say)}
-        files |= {f"images/{path.name}": path for path in _images(settings, provider, Path(draft), say)}
+        files = _wheels(settings, lock, told)
+        files |= {f"tools/{path.name}": path for path in _tools(settings, provider, told)}
+        files |= {f"images/{path.name}": path for path in _images(settings, provider, Path(draft), told)}
+        told.at("checksums")
         described = _describe(provider.name, lock, files, source)
-        say(f"writing {output}: {len(files)} files, {sum(one.size for one in described.files) / 1e6:.0f} MB")
-        archive.write(output, described, files, source)
+        told.say(f"writing {output.name}: {len(files)} files, {sum(one.size for one in described.files) / 1e6:.0f} MB")
+        archive.write(output, described, files, source, at=told.at)
     return described
 
 
@@ -62,12 +70,14 @@ def source_files(root: Path) -> list[str]:
     return sorted(str(path) for path in paths if not _NOT_SOURCE & set(path.parts))
 
 
-def _wheels(settings: Settings, lock: Path, say: Callable[[str], None]) -> dict[str, Path]:
+def _wheels(settings: Settings, lock: Path, told: Told) -> dict[str, Path]:
     machine, python = manifest.here()
-    say(f"packages for Python {python} on {machine}")
+    told.say(f"packages for Python {python} on {machine}")
     target, store = Target(python, machine, GLIBC), settings.state / "wheels"
     published, source_only = locks.split(lock.read_text())
-    found = [wheel for file in (_kept(store / "lab", published), PIP) for wheel in provide(file, target, store)]
+    found = [
+        wheel for file in (_kept(store / "lab", published), PIP) for wheel in provide(file, target, store, told.at)
+    ]
     built = _build(_kept(store / "source-only", source_only)) if source_only else []
     return {f"wheels/{path.name}": path for path in found} | {f"built/{path.name}": path for path in built}
 
@@ -91,12 +101,14 @@ def _build(lock: Path) -> list[Path]:
     return found
 
 
-def _tools(settings: Settings, provider: Provider, say: Callable[[str], None]) -> Iterable[Path]:
+def _tools(settings: Settings, provider: Provider, told: Told) -> Iterable[Path]:
     known = tools.known(supply.architecture()) if provider.capabilities.tools else {}
-    return [path for name in provider.capabilities.tools for path in tools.fetch(settings.state, known[name], say=say)]
+    return [
+        path for name in provider.capabilities.tools for path in tools.fetch(settings.state, known[name], say=told.say)
+    ]
 
 
-def _images(settings: Settings, provider: Provider, draft: Path, say: Callable[[str], None]) -> Iterable[Path]:
+def _images(settings: Settings, provider: Provider, draft: Path, told: Told) -> Iterable[Path]:
     """The lab's own, and those of others by the digest they are pinned to; in the archive these have their tag only."""
     if provider.capabilities.runs_images_as != "containers":
         return []
@@ -106,7 +118,7 @@ def _images(settings: Settings, provider: Provider, draft: Path, say: Callable[[
         tag = pinned.partition("@")[0]
         shelved = supply.shelf(settings, tag)
         if shelved is None:
-            say(f"image {tag}")
+            told.say(f"image {tag}")
             supply.docker("pull", "--quiet", pinned, seconds=3600)
             supply.docker("tag", pinned, tag)
         _save(tag, draft, shelved)

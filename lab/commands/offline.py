@@ -5,22 +5,31 @@ from invoke.context import Context
 from lab.commands.command import command
 
 
-@command(help={"cluster": "for which kind of cluster: sim, kind, k3s", "output": "the file to write"})
+@command(changes=True, help={"cluster": "for which kind of cluster: sim, kind, k3s", "output": "the file to write"})
 def bundle(ctx: Context, cluster: str = "sim", output: str = "lab.tar.zst") -> None:
     """Everything a machine without a network needs, in one file; ./inv up --bundle FILE installs from it."""
     from pathlib import Path
 
+    from rich.console import Console
+
     from lab import world
-    from lab.bundle.collect import collect
+    from lab.bundle.collect import Told, collect
 
     loaded = world.load(cluster=cluster)
     path = Path(output).expanduser().absolute()
-    made = collect(loaded.settings, loaded.provider, path, say=print)
+    loaded.outside([f"collect packages, programs and images for --cluster {loaded.provider.name}", f"write {path}"])
+    with Console(highlight=False).status("what is here already") as status:
+        told = Told(say=lambda text: print(text, flush=True), at=status.update)
+        made = collect(loaded.settings, loaded.provider, path, told=told)
     print(f"{path}: {path.stat().st_size / 1e6:.0f} MB, for Python {made.python} on {made.machine}")
     print(f"there: ./inv up --bundle {path.name}, or, without a clone: tar -xf {path.name} && cd mlops-lab && ./inv up")
 
 
-@command(positional=["names"], help={"names": "kind, kubectl, k3s (those of --cluster)", "cluster": "kind or k3s"})
+@command(
+    changes=True,
+    positional=["names"],
+    help={"names": "kind, kubectl, k3s (those of --cluster)", "cluster": "kind or k3s"},
+)
 def tools(ctx: Context, names: str = "", cluster: str = "") -> None:
     """Fetch programs into .lab/bin, pinned and checked: ./inv tools kind,kubectl"""
     from lab import tools as catalogue
@@ -34,5 +43,12 @@ def tools(ctx: Context, names: str = "", cluster: str = "") -> None:
     if not wanted or set(wanted) - set(known):
         what = f"there is no tool {', '.join(sorted(set(wanted) - set(known)))}" if wanted else "which tools?"
         raise LabError(what, f"./inv tools {','.join(known)} (any of them)")
+    loaded.outside(
+        [
+            f"fetch {item.url} into {catalogue.folder(loaded.settings.state)}"
+            for name in wanted
+            for item in (known[name].program, *known[name].others)
+        ]
+    )
     for name in wanted:
         catalogue.fetch(loaded.settings.state, known[name], say=print)

@@ -68,7 +68,7 @@ def lock_for(folder: Path, image: str, **hashes: str) -> Path:
 
 
 def test_markers_are_judged_by_the_base_images_python_not_by_this_one() -> None:
-    assert wheels.applicable(LOCK, TARGET).split() == [
+    assert "".join(wheels.applicable(LOCK, TARGET)).split() == [
         "plain==1.0",
         "\\",
         "--hash=sha256:aa",
@@ -76,7 +76,7 @@ def test_markers_are_judged_by_the_base_images_python_not_by_this_one() -> None:
         "\\",
         "--hash=sha256:bb",
     ]
-    newer = wheels.applicable(LOCK, Target("3.12.1", "x86_64", "2.36"))
+    newer = "".join(wheels.applicable(LOCK, Target("3.12.1", "x86_64", "2.36")))
     assert "new==2 \\\n    --hash=sha256:cc \\\n    --hash=sha256:dd" in newer
     assert "old==" not in newer
     assert "windows" not in newer
@@ -129,3 +129,11 @@ def test_what_cannot_be_had_is_pips_own_words_and_leaves_nothing(tmp_path: Path,
         wheels.provide(lock_for(tmp_path, "a", one="0" * 64), TARGET, tmp_path / "store")
     assert "pip config list" in caught.value.hint
     assert list((tmp_path / "store" / TARGET.name).glob("[!.]*")) == []
+
+
+def test_a_download_tells_how_far_it_is(tmp_path: Path, index: Path) -> None:
+    made = {f"part{number}": make_wheel(index, f"part{number}") for number in range(6)}
+    told: list[str] = []
+    found = wheels.provide(lock_for(tmp_path, "a", **made), TARGET, tmp_path / "store", told.append)
+    assert len(found) == 6
+    assert told == [f"{number} of 6 packages" for number in range(1, 7)]

@@ -10,7 +10,7 @@ import pytest
 from lab import settings, tools
 from lab.build.wheels import Target
 from lab.bundle import archive, locks, manifest, shelf
-from lab.bundle.collect import GLIBC, PIP, collect, source_files
+from lab.bundle.collect import GLIBC, PIP, Told, collect, source_files
 from lab.bundle.install import sum_of
 from lab.clusters.base import IMAGES
 from lab.clusters.kind import METRICS_SERVER, Kind
@@ -37,8 +37,12 @@ def loaded(tmp_path: Path, clone: Path) -> Settings:
 
 def test_sim_is_the_lab_and_its_wheels(loaded: Settings, clone: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    described = collect(loaded, Sim(loaded), tmp_path / "lab.tar.zst", say=said.append, root=clone)
+    at: list[str] = []
+    described = collect(loaded, Sim(loaded), tmp_path / "lab.tar.zst", told=Told(said.append, at.append), root=clone)
     assert [one.path.split("/")[0] for one in described.files] == ["wheels", "wheels"]
+    assert said[0].startswith("packages for Python")
+    assert "writing lab.tar.zst: 2 files" in said[1]
+    assert at[-1] == "0 of 0 MB written", "how far it is"
     assert "inv" in {one.path for one in described.source}
     assert archive.unpack(tmp_path / "lab.tar.zst", tmp_path / "there") == described
 
@@ -61,7 +65,7 @@ def test_kind_has_its_programs_and_images(
     (loaded.state / "bundle" / "images").mkdir(parents=True)
     for image in IMAGES:
         (loaded.state / "bundle" / "images" / file_name(image.tag)).write_text("of an earlier bundle")
-    described = collect(loaded, Kind(loaded), tmp_path / "kind.tar", say=lambda _: None, root=clone)
+    described = collect(loaded, Kind(loaded), tmp_path / "kind.tar", told=Told(lambda _: None), root=clone)
     names = {one.path for one in described.files}
     assert {"tools/kind", "tools/kubectl", "images/kindest_node_v1.36.1.tar"} <= names
     assert {f"images/{file_name(image.tag)}" for image in IMAGES} <= names
@@ -76,7 +80,7 @@ def test_kind_has_its_programs_and_images(
 @pytest.mark.parametrize(("name", "words"), [("lab.zip", "is not the name of a bundle"), ("a/lab.tar", "no folder")])
 def test_where_it_cannot_be_written(loaded: Settings, clone: Path, tmp_path: Path, name: str, words: str) -> None:
     with pytest.raises(LabError, match=words):
-        collect(loaded, Sim(loaded), tmp_path / name, say=lambda _: None, root=clone)
+        collect(loaded, Sim(loaded), tmp_path / name, told=Told(lambda _: None), root=clone)
 
 
 def test_packages_that_are_source_only() -> None:
