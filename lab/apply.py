@@ -10,6 +10,7 @@ from typing import TypeVar
 from lab import manifests, ready
 from lab.errors import ClusterError, LabError
 from lab.kube import Cluster, Object, Refused
+from lab.messages import t
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ def rerun(cluster: Cluster, job: Object) -> None:
     cluster.delete("batch/v1", "Job", meta["name"], meta["namespace"], propagation="Foreground")
     cluster.wait(
         lambda: (
-            f"old {ready.title(job)} still there"
+            t("old {title} still there", title=ready.title(job))
             if cluster.find("batch/v1", "Job", meta["name"], meta["namespace"])
             else None
         ),
@@ -79,7 +80,7 @@ def _listed(cluster: Cluster, api_version: str, kind: str, waiting: dict[tuple[s
 
 
 def _missing(item: Object) -> str:
-    return ready.missing(item) or f"{ready.title(item)}: not there"
+    return ready.missing(item) or t("{title}: not there", title=ready.title(item))
 
 
 def _give_up_early(item: Object) -> None:

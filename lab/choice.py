@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.files import write_private
+from lab.messages import t
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,13 @@ def keep(state: Path, choice: Choice) -> None:
     kept = read(state)
     if kept.cluster and kept.cluster != choice.cluster:
         raise LabError(
-            f"the lab in {state} is on {kept.cluster}, not {choice.cluster}",
-            "./inv down --purge removes it; LAB_STATE=/another/folder keeps both",
+            t(
+                "the lab in {state} is on {cluster}, not {choice_cluster}",
+                state=state,
+                cluster=kept.cluster,
+                choice_cluster=choice.cluster,
+            ),
+            t("./inv down --purge removes it; LAB_STATE=/another/folder keeps both"),
         )
     if kept != choice:
         write_private(_path(state), json.dumps(asdict(choice)))

@@ -18,6 +18,7 @@ import urllib3
 import yaml
 
 from lab.errors import ClusterError
+from lab.messages import t
 
 CONNECTIONS = 24  # kept open; the lab's threads share them
 _CLUSTER_FIELDS = {"server", "certificate-authority", "certificate-authority-data"}
@@ -48,8 +49,11 @@ def _chosen(kubeconfig: Path, context: str | None) -> tuple[Mapping[str, str], M
         pair = _named(config["contexts"], name)["context"]
         return _named(config["clusters"], pair["cluster"])["cluster"], _named(config["users"], pair["user"])["user"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        what = f"no {error.args[0]!r} in it" if isinstance(error, KeyError) else str(error).split("\n", 1)[0]
-        raise ClusterError(f"{kubeconfig} is not a kubeconfig that can be used: {what}", "./inv up writes it") from None
+        what = t("no {key!r} in it", key=error.args[0]) if isinstance(error, KeyError) else str(error).split("\n", 1)[0]
+        raise ClusterError(
+            t("{kubeconfig} is not a kubeconfig that can be used: {what}", kubeconfig=kubeconfig, what=what),
+            "./inv up writes it",
+        ) from None
 
 
 def _named(entries: list[Any], name: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lab.errors import LabError
+from lab.messages import t
 
 
 class Asking(Protocol):
@@ -31,16 +32,17 @@ def obtain(
         return
     if not yes and not terminal:
         raise LabError(
-            f"{question}\nnobody agreed to that, and nothing was changed", "the same command with --yes agrees"
+            t("{question}\nnobody agreed to that, and nothing was changed", question=question),
+            t("the same command with --yes agrees"),
         )
     say(question)
     if not yes and _answer(ask) != "yes":
-        raise LabError("nothing was changed", "LAB_CONTEXT=NAME means another context of your kubeconfig")
+        raise LabError(t("nothing was changed"), t("LAB_CONTEXT=NAME means another context of your kubeconfig"))
     provider.agree()
 
 
 def _answer(ask: Callable[[str], str]) -> str:
     try:
-        return ask("type yes to go on: ").strip().lower()
+        return ask(t("type yes to go on: ")).strip().lower()
     except EOFError:
         return ""

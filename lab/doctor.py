@@ -18,6 +18,7 @@ import yaml
 from lab import ports, proxies, tools
 from lab.clusters.base import Finding
 from lab.errors import LabError
+from lab.messages import t
 from lab.world import World
 
 GIB = 1024**3
@@ -25,7 +26,8 @@ GIB = 1024**3
 
 def diagnose(world: World) -> list[Finding]:
     state = world.settings.state
-    findings = [_python(), _memory(), _cores(), _disk(state), _inotify(), _writable(state), _loopback()]
+    findings = [_python(), _memory(), _cores(), _disk(state), _writable(state), _loopback()]
+    findings.append(inotify(_inotify_limits(), containers=_uses_docker(world)))
     findings += [*_proxies(os.environ), *_authorities(os.environ), *_certificates(world)]
     findings += [*world.provider.diagnose(), *world.aws.diagnose(), *_node_ports(world), *_tools(world)]
     return findings
@@ -40,18 +42,23 @@ def _proxies(environ: Mapping[str, str]) -> list[Finding]:
     broken = [f"{name}={value}" for name, value in found.items() if not urlsplit(value).hostname]
     if broken:
         return [
-            Finding(False, "proxies", f"not an address: {', '.join(broken)}", f"unset {' '.join(found)}, or mend it")
+            Finding(
+                False,
+                "proxies",
+                t("not an address: {broken}", broken=", ".join(broken)),
+                t("unset {found}, or mend it", found=" ".join(found)),
+            )
         ]
     cure = f"export no_proxy={missing['no_proxy']} NO_PROXY={missing['no_proxy']}" if missing else ""
-    return [Finding(not missing, "proxies", f"{', '.join(found)}{'' if missing else '; not for local names'}", cure)]
+    return [Finding(not missing, "proxies", f"{', '.join(found)}{'' if missing else t('; not for local names')}", cure)]
 
 
 def _authorities(environ: Mapping[str, str]) -> list[Finding]:
     """Files of certificate authorities that the environment names (a company's proxy wants them) must be there."""
     named = {key: environ[key] for key in _AUTHORITY_FILES if environ.get(key)}
     gone = [f"{key}={value}" for key, value in named.items() if not Path(value).exists()]
-    cure = f"unset {' '.join(text.partition('=')[0] for text in gone)}, or name a file that exists"
-    return [Finding(False, "authority files", f"not there: {', '.join(gone)}", cure)] if gone else []
+    cure = t("unset {gone}, or name a file that exists", gone=" ".join(text.partition("=")[0] for text in gone))
+    return [Finding(False, t("authority files"), t("not there: {gone}", gone=", ".join(gone)), cure)] if gone else []
 
 
 _AUTHORITY_FILES = (
@@ -72,7 +79,7 @@ def _certificates(world: World) -> list[Finding]:
     if not there:
         return []
     if not ending:
-        return [Finding(True, "certificates", f"{len(there)} kubeconfigs, good for a week and more")]
+        return [Finding(True, "certificates", t("{there} kubeconfigs, good for a week and more", there=len(there)))]
     worst = next(iter(ending))
     seen = f"{len(ending)} of {len(there)}: {worst.relative_to(world.settings.state)} {ending[worst]}"
     return [Finding(False, "certificates", seen, f"rm {' '.join(map(str, ending))}; ./inv up writes them anew")]
@@ -87,7 +94,7 @@ def _ending(path: Path) -> str:
             return ""  # a token, or a program that gets one
         ends = x509.load_pem_x509_certificate(b64decode(user["client-certificate-data"])).not_valid_after_utc
     except (OSError, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
-        return "cannot be read"
+        return t("cannot be read")
     return f"ends {ends:%Y-%m-%d}" if ends < datetime.now(UTC) + timedelta(days=7) else ""
 
 
@@ -97,7 +104,7 @@ def _python() -> Finding:
         sys.version_info >= (3, 11) and sys.platform.startswith("linux"),
         "Python",
         seen,
-        "Python 3.11 or newer on Linux",
+        t("Python 3.11 or newer on Linux"),
     )
 
 
@@ -106,8 +113,8 @@ def _memory() -> Finding:
     return Finding(
         free >= 3,
         "memory",
-        f"{free:.1f} GiB available, 3 wanted",
-        "" if free >= 3 else "close programs, or ./inv up --tenants 01,20",
+        t("{free:.1f} GiB available, 3 wanted", free=free),
+        "" if free >= 3 else t("close programs, or ./inv up --tenants 01,20"),
     )
 
 
@@ -117,7 +124,7 @@ def _cores() -> Finding:
         cores >= 2,
         "processors",
         f"{cores} available, 2 wanted",
-        "" if cores >= 2 else "it works, slowly; start fewer tenants",
+        "" if cores >= 2 else t("it works, slowly; start fewer tenants"),
     )
 
 
@@ -127,21 +134,26 @@ def _disk(state: Path) -> Finding:
     return Finding(
         free >= 2,
         "disk",
-        f"{free:.1f} GiB free at {folder}, 2 wanted",
-        "" if free >= 2 else "free some, or LAB_STATE=/another/disk",
+        t("{free:.1f} GiB free at {folder}, 2 wanted", free=free, folder=folder),
+        "" if free >= 2 else t("free some, or LAB_STATE=/another/disk"),
     )
 
 
-def _inotify() -> Finding:
-    """Every kubelet, containerd and operator takes some: a few nodes use up the usual 128 instances, and fail in odd ways."""
-    wanted = {"max_user_instances": 512, "max_user_watches": 65536}
-    found = {name: int((Path("/proc/sys/fs/inotify") / name).read_text()) for name in wanted}
-    seen = ", ".join(f"{name.removeprefix('max_user_')} {value}" for name, value in found.items())
-    low = [f"fs.inotify.{name}={wanted[name]}" for name, value in found.items() if value < _LEAST[name]]
+def inotify(limits: Mapping[str, int], *, containers: bool) -> Finding:
+    """Every kubelet, containerd and operator takes some: three nodes in containers use up the usual 128 instances, and fail in odd ways."""
+    least = _NODES if containers else _PROCESSES
+    seen = ", ".join(f"{name.removeprefix('max_user_')} {value}" for name, value in limits.items())
+    low = [f"fs.inotify.{name}={_NODES[name]}" for name, value in limits.items() if value < least[name]]
     return Finding(not low, "inotify", seen, f"sudo sysctl -w {' '.join(low)}" if low else "")
 
 
-_LEAST = {"max_user_instances": 128, "max_user_watches": 8192}
+_NODES = {"max_user_instances": 512, "max_user_watches": 65536}
+_PROCESSES = {"max_user_instances": 128, "max_user_watches": 8192}
+
+
+def _inotify_limits(folder: Path = Path("/proc/sys/fs/inotify")) -> dict[str, int]:
+    """Those that this kernel shows."""
+    return {name: int((folder / name).read_text()) for name in _NODES if (folder / name).exists()}
 
 
 def _writable(state: Path) -> Finding:
@@ -149,8 +161,8 @@ def _writable(state: Path) -> Finding:
     good = os.access(folder, os.W_OK)
     return Finding(
         good,
-        "lab folder",
-        f"{state}{'' if good else ' cannot be written'}",
+        t("lab folder"),
+        f"{state}{'' if good else t(' cannot be written')}",
         "" if good else "LAB_STATE=/a/folder/of/yours",
     )
 
@@ -163,11 +175,11 @@ def _loopback() -> Finding:
     except OSError as error:
         return Finding(
             False,
-            "loopback addresses",
+            t("loopback addresses"),
             f"127.10.0.1: {error.strerror}",
-            "the network namespace has no loopback: ip link set lo up",
+            t("the network namespace has no loopback: ip link set lo up"),
         )
-    return Finding(True, "loopback addresses", "127.0.0.0/8 is local")
+    return Finding(True, t("loopback addresses"), t("127.0.0.0/8 is local"))
 
 
 def _node_ports(world: World) -> list[Finding]:
@@ -176,16 +188,22 @@ def _node_ports(world: World) -> list[Finding]:
     if world.provider.running():
         return []
     taken = [f"{name} {wanted[name]}" for name in names if not ports.is_free(wanted[name])]
-    cure = "end what listens there, or change ports in lab.yaml"
-    return [Finding(not taken, "node ports", f"taken: {', '.join(taken)}" if taken else "free", cure if taken else "")]
+    cure = t("end what listens there, or change ports in lab.yaml")
+    return [
+        Finding(not taken, t("node ports"), f"taken: {', '.join(taken)}" if taken else "free", cure if taken else "")
+    ]
 
 
 def _tools(world: World) -> list[Finding]:
     """Not needed, so never a failure; the course types them."""
     found = {name: tools.find(world.settings.state, name) for name in ("kubectl", "aws", "docker")}
-    why = {"docker": "./inv build, LocalStack and kind need it"}
+    why = {"docker": t("./inv build, LocalStack and kind need it")}
     return [
-        Finding(True, name, path or f"not on PATH: {why.get(name, 'the course types it')}; the lab does not need it")
+        Finding(
+            True,
+            name,
+            path or t("not on PATH: {why}; the lab does not need it", why=why.get(name, "the course types it")),
+        )
         for name, path in found.items()
         if name not in world.provider.capabilities.tools and not (name == "docker" and _uses_docker(world))
     ]
@@ -199,4 +217,4 @@ def _uses_docker(world: World) -> bool:
 def require_good(findings: list[Finding]) -> None:
     bad = [finding for finding in findings if not finding.good]
     if bad:
-        raise LabError(f"{len(bad)} of {len(findings)} findings need attention")
+        raise LabError(t("{bad} of {findings} findings need attention", bad=len(bad), findings=len(findings)))

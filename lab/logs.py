@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lab.errors import LabError
 from lab.kube import Cluster, Object
+from lab.messages import t
 from lab.processes import Daemon
 from lab.world import World
 
@@ -27,15 +28,20 @@ def logs(world: World, name: str, *, namespace: str, follow: bool, tail: int) ->
 def _pod(cluster: Cluster, name: str, namespace: str) -> Object:
     pods = [pod for pod in cluster.list("v1", "Pod", namespace) if pod["metadata"]["name"].startswith(name)]
     if not pods:
-        where = f"in namespace {namespace}" if namespace else "in any namespace"
+        where = t("in namespace {namespace}", namespace=namespace) if namespace else t("in any namespace")
         raise LabError(
-            f"no pod whose name starts with {name!r} {where}",
-            f"./inv status lists workloads; {' and '.join(DAEMONS)} are the lab's own",
+            t("no pod whose name starts with {name!r} {where}", name=name, where=where),
+            t("./inv status lists workloads; {names} are the lab's own", names=" and ".join(DAEMONS)),
         )
     if not namespace and len({pod["metadata"]["namespace"] for pod in pods}) > 1:
         spaces = sorted({pod["metadata"]["namespace"] for pod in pods})
         raise LabError(
-            f"{name!r} is in {len(spaces)} namespaces: {', '.join(spaces[:4])}, ...",
+            t(
+                "{name!r} is in {count} namespaces: {names}, ...",
+                name=name,
+                count=len(spaces),
+                names=", ".join(spaces[:4]),
+            ),
             f"./inv logs {name} --namespace {spaces[0]}",
         )
     return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))

@@ -10,6 +10,7 @@ import yaml
 
 from lab.errors import LabError
 from lab.kube import Object
+from lab.messages import t
 from lab.settings import ROOT, Settings
 
 K8S = ROOT / "k8s"
@@ -40,7 +41,10 @@ def filled(path: Path, values: Mapping[str, str]) -> str:
     try:
         return Template(path.read_text(encoding="utf-8")).substitute(values)
     except KeyError as error:
-        raise LabError(f"{path}: no value for {error}", "the placeholders are listed at the top of the file") from None
+        raise LabError(
+            t("{path}: no value for {error}", path=path, error=error),
+            t("the placeholders are listed at the top of the file"),
+        ) from None
 
 
 def ordered(objects: Sequence[Object]) -> list[Object]:

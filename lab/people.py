@@ -13,6 +13,7 @@ import yaml
 from lab import databases, fresh, ports, tenants, users
 from lab.aws import resources
 from lab.errors import LabError
+from lab.messages import t
 from lab.settings import Settings, Tenant, TenantGroup, added_path, read_added, user_numbers
 from lab.world import World
 
@@ -22,11 +23,11 @@ QUOTAS = {"student": ("8", "16Gi"), "instructor": ("16", "32Gi")}  # CPU cores a
 def add(settings: Settings, text: str, role: str) -> tuple[str, ...]:
     """Write the new numbers down; returns them. Raises LabError for one that is known, or a role that is not."""
     if role not in QUOTAS:
-        raise LabError(f"no role {role!r}", f"one of: {', '.join(QUOTAS)}")
+        raise LabError(t("no role {role!r}", role=role), t("one of: {names}", names=", ".join(QUOTAS)))
     numbers = sorted(set(user_numbers(text)))
     known = {tenant.num for tenant in settings.people}
     if twice := sorted(known & set(numbers)):
-        raise LabError(f"user{', user'.join(twice)} is in the class already", "./inv tenants list")
+        raise LabError(t("user{twice} is in the class already", twice=", user".join(twice)), t("./inv tenants list"))
     cpu, memory = QUOTAS[role]
     group = TenantGroup.model_validate({"role": role, "users": numbers, "cpu": cpu, "memory": memory})
     _write(settings, [*read_added(settings.state), group])
@@ -58,17 +59,22 @@ def describe(people: Sequence[Tenant], *, bucket: bool) -> list[str]:
     lines = []
     for tenant in people:
         lines.append(
-            f"{tenant.user}: Profile {tenant.profile}, namespace {tenant.namespace} with everything in it, IAM user {tenant.user},"
+            t(
+                "{user}: Profile {profile}, namespace {namespace} with everything in it, IAM user {user},",
+                user=tenant.user,
+                profile=tenant.profile,
+                namespace=tenant.namespace,
+            )
         )
         lines.append(
-            f"        {len(tenant.repositories)} ECR repositories with their images"
+            t("        {repositories} ECR repositories with their images", repositories=len(tenant.repositories))
             + (f", {_work(tenant)}" if bucket else f"; kept: {_work(tenant)}")
         )
     return lines
 
 
 def _work(tenant: Tenant) -> str:
-    return f"s3://{tenant.bucket} and database {tenants.database(tenant)}"
+    return t("s3://{bucket} and database {database}", bucket=tenant.bucket, database=tenants.database(tenant))
 
 
 def _write(settings: Settings, groups: Sequence[TenantGroup]) -> None:

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.messages import t
 
 
 def is_free(port: int, address: str = "127.0.0.1") -> bool:
@@ -28,8 +29,18 @@ def require_free(port: int, service: str, key: str, variable: str, *, ours: Path
     if ours is not None and str(ours) in holder:
         return
     raise LabError(
-        f"port {port} on 127.0.0.1, wanted by {service}, is taken by {holder or 'another program'}",
-        f"end that program (ss -ltnp 'sport = :{port}' shows it), or change {key} in lab.yaml (or {variable}=...)",
+        t(
+            "port {port} on 127.0.0.1, wanted by {service}, is taken by {holder}",
+            port=port,
+            service=service,
+            holder=holder or t("another program"),
+        ),
+        t(
+            "end that program (ss -ltnp 'sport = :{port}' shows it), or change {key} in lab.yaml (or {variable}=...)",
+            port=port,
+            key=key,
+            variable=variable,
+        ),
     )
 
 
@@ -60,5 +71,6 @@ def remove_tree(path: Path) -> None:
         return
     except OSError as error:
         raise LabError(
-            f"cannot remove {error.filename or path}: {error.strerror}", f"remove it by hand: sudo rm -r {path}"
+            t("cannot remove {path}: {reason}", path=error.filename or path, reason=error.strerror),
+            t("remove it by hand: sudo rm -r {path}", path=path),
         ) from None

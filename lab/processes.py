@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.messages import t
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,19 @@ class Daemon:
         deadline = time.monotonic() + seconds
         while not ready():
             if self.pid() is None:
-                raise LabError(f"{self.name} ended while starting:\n{self.tail()}", f"the whole log: {self.log}")
+                raise LabError(
+                    t("{name} ended while starting:\n{tail}", name=self.name, tail=self.tail()),
+                    t("the whole log: {log}", log=self.log),
+                )
             if time.monotonic() > deadline:
                 raise LabError(
-                    f"{self.name} did not answer within {seconds:.0f} s:\n{self.tail()}", f"the whole log: {self.log}"
+                    t(
+                        "{name} did not answer within {seconds:.0f} s:\n{tail}",
+                        name=self.name,
+                        seconds=seconds,
+                        tail=self.tail(),
+                    ),
+                    t("the whole log: {log}", log=self.log),
                 )
             time.sleep(0.03)
 
@@ -88,8 +98,8 @@ class Daemon:
         try:
             text = self.log.read_text(errors="replace").splitlines()
         except OSError:
-            return "(no log)"
-        return "\n".join(f"    {line}" for line in text[-lines:]) or "    (the log is empty)"
+            return t("(no log)")
+        return "\n".join(f"    {line}" for line in text[-lines:]) or t("    (the log is empty)")
 
 
 def _born(pid: int) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.messages import t
 from lab.settings import ROOT
 
 TOOLS = ROOT / "requirements-dev.lock"
@@ -31,7 +32,7 @@ def main(*, only: str, k: str, everything: bool) -> int:
     """Run all, or the one named; stops at the first that fails and returns its exit code."""
     parts = commands(k, everything=everything)
     if only and only not in parts:
-        raise LabError(f"no part {only!r}", f"one of: {', '.join(parts)}")
+        raise LabError(t("no part {only!r}", only=only), t("one of: {names}", names=", ".join(parts)))
     install_tools()
     for name in [only] if only else parts:
         started = time.monotonic()
@@ -50,11 +51,13 @@ def install_tools() -> None:
     done = Path(sys.prefix) / TOOLS.name
     if done.exists() and done.read_text() == wanted:
         return
-    print("installing what the tests need into .venv (once)...", file=sys.stderr, flush=True)
+    print(t("installing what the tests need into .venv (once)..."), file=sys.stderr, flush=True)
     uv = shutil.which("uv")
     installer = [uv, "pip", "install", "--python", sys.executable, "--compile-bytecode"] if uv else []
     installer = installer or [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
     code = subprocess.run([*installer, "--quiet", "--require-hashes", "-r", str(TOOLS)], check=False).returncode
     if code:
-        raise LabError("the packages that the tests need could not be installed, see above", "is the network there?")
+        raise LabError(
+            t("the packages that the tests need could not be installed, see above"), t("is the network there?")
+        )
     done.write_text(wanted)

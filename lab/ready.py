@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.kube import Object
+from lab.messages import t
 
 
 def missing(item: Object) -> str | None:
@@ -28,27 +29,42 @@ def title(item: Object) -> str:
 def _deployment(item: Object) -> str | None:
     status, wanted = item.get("status", {}), item["spec"].get("replicas", 1)
     if status.get("observedGeneration", 0) < item["metadata"].get("generation", 1):
-        return f"{title(item)}: not seen by its controller yet"
+        return t("{title}: not seen by its controller yet", title=title(item))
     if condition(item, "Progressing").get("reason") == "ProgressDeadlineExceeded":
         return f"{title(item)}: {condition(item, 'Progressing').get('message', '')}"
     ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
     if ready < wanted or updated < wanted:
-        return f"{title(item)}: {min(ready, updated)} of {wanted} replicas ready"
+        return t(
+            "{title}: {updated} of {wanted} replicas ready",
+            title=title(item),
+            updated=min(ready, updated),
+            wanted=wanted,
+        )
     old = status.get("replicas", 0) - wanted
-    return f"{title(item)}: waits for {old} old replicas to end" if old > 0 else None
+    return t("{title}: waits for {old} old replicas to end", title=title(item), old=old) if old > 0 else None
 
 
 def _stateful_set(item: Object) -> str | None:
     ready, wanted = item.get("status", {}).get("readyReplicas", 0), item["spec"].get("replicas", 1)
-    return None if ready >= wanted else f"{title(item)}: {ready} of {wanted} replicas ready"
+    return (
+        None
+        if ready >= wanted
+        else t("{title}: {ready} of {wanted} replicas ready", title=title(item), ready=ready, wanted=wanted)
+    )
 
 
 def _job(item: Object) -> str | None:
-    return None if condition(item, "Complete").get("status") == "True" else f"{title(item)}: not complete"
+    return (
+        None if condition(item, "Complete").get("status") == "True" else t("{title}: not complete", title=title(item))
+    )
 
 
 def _established(item: Object) -> str | None:
-    return None if condition(item, "Established").get("status") == "True" else f"{title(item)}: not established"
+    return (
+        None
+        if condition(item, "Established").get("status") == "True"
+        else t("{title}: not established", title=title(item))
+    )
 
 
 def _profile(item: Object) -> str | None:
@@ -56,7 +72,7 @@ def _profile(item: Object) -> str | None:
     return (
         None
         if ready.get("status") == "True"
-        else f"{title(item)}: {ready.get('message') or 'not seen by the operator yet'}"
+        else f"{title(item)}: {ready.get('message') or t('not seen by the operator yet')}"
     )
 
 

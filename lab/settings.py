@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lab.errors import LabError, SettingsError
+from lab.messages import t
 
 ROOT = Path(__file__).resolve().parent.parent
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"
@@ -170,14 +171,14 @@ class Settings(_Frozen):
         wanted = user_numbers(text)
         for number in wanted:
             if number not in known:
-                raise LabError(f"no tenant user{number} in lab.yaml", f"known: {', '.join(known)}")
+                raise LabError(t("no tenant user{number} in lab.yaml", number=number), f"known: {', '.join(known)}")
         return tuple(known[number] for number in sorted(set(wanted)))
 
     def one(self, text: str) -> Tenant:
         """Exactly one tenant."""
         found = self.choose(text) if text.strip() else ()
         if len(found) != 1:
-            raise LabError(f"one user number is needed, not {text!r}", "for example: --user 01")
+            raise LabError(t("one user number is needed, not {text!r}", text=text), t("for example: --user 01"))
         return found[0]
 
 
@@ -191,9 +192,11 @@ def _numbers(part: str) -> list[str]:
     low, dots, high = part.removeprefix("user").partition("..")
     ends = [low, high] if dots else [low]
     if not all(re.fullmatch(r"[0-9]{1,2}", end) and int(end) for end in ends):
-        raise LabError(f"{part!r} is not a user number", "user numbers are two digits, 01 to 99; a range is 01..15")
+        raise LabError(
+            t("{part!r} is not a user number", part=part), t("user numbers are two digits, 01 to 99; a range is 01..15")
+        )
     if int(ends[0]) > int(ends[-1]):
-        raise LabError(f"{part!r} is not a range: it ends before it begins", "a range is 01..15")
+        raise LabError(t("{part!r} is not a range: it ends before it begins", part=part), t("a range is 01..15"))
     return [f"{number:02d}" for number in range(int(ends[0]), int(ends[-1]) + 1)]
 
 
@@ -202,7 +205,9 @@ def load(path: Path = ROOT / "lab.yaml", environ: Mapping[str, str] | None = Non
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}", "restore it: git checkout lab.yaml") from None
+        raise SettingsError(
+            t("cannot read {path}: {error}", path=path, error=error), t("restore it: git checkout lab.yaml")
+        ) from None
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -210,9 +215,13 @@ def load(path: Path = ROOT / "lab.yaml", environ: Mapping[str, str] | None = Non
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or "not YAML"
-        raise SettingsError(f"{path.name}:{line}: {problem}", "correct that line and run the command again") from None
+        raise SettingsError(
+            f"{path.name}:{line}: {problem}", t("correct that line and run the command again")
+        ) from None
     if not isinstance(data, dict):
-        raise SettingsError(f"{path.name}:1: a mapping of keys is expected", "restore it: git checkout lab.yaml")
+        raise SettingsError(
+            t("{name}:1: a mapping of keys is expected", name=path.name), t("restore it: git checkout lab.yaml")
+        )
     _override(data, environ or {})
     state = Path(data.get("state", Settings.model_fields["state"].default))
     if isinstance(data.get("tenants"), list):
@@ -222,7 +231,7 @@ def load(path: Path = ROOT / "lab.yaml", environ: Mapping[str, str] | None = Non
     except ValidationError as error:
         raise SettingsError(
             "\n".join(_problem(path, node, item, environ or {}) for item in error.errors()),
-            "correct it and run the command again",
+            t("correct it and run the command again"),
         ) from None
 
 
@@ -239,7 +248,8 @@ def read_added(state: Path) -> list[TenantGroup]:
         return [TenantGroup.model_validate(item) for item in yaml.safe_load(path.read_text()) or []]
     except (OSError, yaml.YAMLError, ValidationError, TypeError) as error:
         raise SettingsError(
-            f"{path} is damaged: {str(error).splitlines()[0]}", f"correct it, or remove it: rm {path}"
+            t("{path} is damaged: {error}", path=path, error=str(error).splitlines()[0]),
+            t("correct it, or remove it: rm {path}", path=path),
         ) from None
 
 
@@ -260,7 +270,7 @@ def _override(data: dict[str, Any], environ: Mapping[str, str]) -> None:
 
 def _problem(path: Path, node: yaml.Node | None, item: Any, environ: Mapping[str, str]) -> str:
     location: Sequence[str | int] = item["loc"]
-    where = ".".join(str(part) for part in location) or "the file"
+    where = ".".join(str(part) for part in location) or t("the file")
     found = item.get("input")
     shown = f" (found {found!r})" if location and isinstance(found, str | int | float) else ""
     message = str(item["msg"]).removeprefix("Value error, ")

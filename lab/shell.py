@@ -8,13 +8,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from lab.errors import LabError, ToolMissing
+from lab.messages import t
 
 
 def find(program: str, *, hint: str) -> str:
     """Where the program is; raises ToolMissing with what to do about it."""
     found = shutil.which(program)
     if found is None:
-        raise ToolMissing(f"{program} is not on PATH", hint)
+        raise ToolMissing(t("{program} is not on PATH", program=program), hint)
     return found
 
 
@@ -33,11 +34,18 @@ def run(
             env={**os.environ, **(environ or {})},
         )
     except FileNotFoundError:
-        raise ToolMissing(f"{command[0]} is not installed") from None
+        raise ToolMissing(t("{command} is not installed", command=command[0])) from None
     except subprocess.TimeoutExpired:
-        raise LabError(f"{command[0]} did not end within {seconds:.0f} s") from None
+        raise LabError(t("{command} did not end within {seconds:.0f} s", command=command[0], seconds=seconds)) from None
     if done.returncode:
-        raise LabError(f"{' '.join(command[:3])} ended with {done.returncode}:\n{(done.stderr or done.stdout).strip()}")
+        raise LabError(
+            t(
+                "{command} ended with {code}:\n{output}",
+                command=" ".join(command[:3]),
+                code=done.returncode,
+                output=(done.stderr or done.stdout).strip(),
+            )
+        )
     return done.stdout
 
 

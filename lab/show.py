@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lab.clusters.base import Finding
+from lab.messages import mark, t
 from lab.settings import Tenant
 from lab.status import Status, urls
 from lab.world import World
@@ -39,7 +40,7 @@ def choice(world: World) -> None:
 
 def summary(world: World, people: Sequence[Tenant], done: Sequence[Progress]) -> None:
     if not done:
-        console.print("the lab is up already; nothing to do")
+        console.print(t("the lab is up already; nothing to do"))
     console.print()
     tenants = ("tenants", ", ".join(tenant.user for tenant in people))
     for name, value in (*urls(world.settings), tenants, ("kubeconfig", str(world.kubeconfig))):
@@ -52,10 +53,10 @@ def summary(world: World, people: Sequence[Tenant], done: Sequence[Progress]) ->
 
 
 _NEXT = (
-    ("./inv train --n-estimators 200", "train and register a model"),
-    ("./inv predict --features 5.1,3.5,1.4,0.2", "ask the iris service"),
-    ("./inv verify", "the course's checks for every tenant"),
-    ('eval "$(./inv env --user 01)"', "a shell as tenant 01"),
+    ("./inv train --n-estimators 200", mark("train and register a model")),
+    ("./inv predict --features 5.1,3.5,1.4,0.2", mark("ask the iris service")),
+    ("./inv verify", mark("the course's checks for every tenant")),
+    ('eval "$(./inv env --user 01)"', mark("a shell as tenant 01")),
 )
 
 
@@ -63,15 +64,15 @@ def status(found: Status) -> None:
     for name, kind, good in (("cluster", found.cluster, found.cluster_up), ("AWS", found.aws, found.aws_up)):
         console.print(
             Text(
-                f"{'✓' if good else '✗'} {name} ({kind}) {'answers' if good else 'is down: ./inv up'}",
+                f"{'✓' if good else '✗'} {name} ({kind}) {'answers' if good else t('is down: ./inv up')}",
                 "green" if good else "red",
             )
         )
     if found.workloads:
-        console.print(f"  tenants started: {', '.join(found.tenants) or 'none'}")
+        console.print(t("  tenants started: {tenants}", tenants=", ".join(found.tenants) or t("none")))
     ready = [workload for workload in found.workloads if not workload.missing]
     if found.workloads:
-        console.print(f"  workloads ready: {len(ready)} of {len(found.workloads)}")
+        console.print(t("  workloads ready: {ready} of {workloads}", ready=len(ready), workloads=len(found.workloads)))
     for workload in found.workloads:
         if workload.missing:
             console.print(f"  ✗ {workload.missing}", style="yellow")
@@ -98,7 +99,13 @@ def trained(result: TrainResult | None, *, as_json: bool) -> None:
         print(json.dumps(asdict(result), indent=2))
         return
     alias = (
-        "moved here" if result.champion else f"stays: {result.champion_reason}; ./inv promote {result.version} moves it"
+        t("moved here")
+        if result.champion
+        else t(
+            "stays: {champion_reason}; ./inv promote {version} moves it",
+            champion_reason=result.champion_reason,
+            version=result.version,
+        )
     )
     for name, value in (
         ("accuracy", f"{result.accuracy:.4f}"),
@@ -128,10 +135,10 @@ def faults(world: World, known: Sequence[Fault], tenant: Tenant, *, as_json: boo
         _json([_fault(world, fault, tenant) for fault in known])
         return
     for fault in known:
-        console.print(f"{fault.name:<26}{fault.title}" + (" (whole lab)" if fault.scope == "lab" else ""))
-        console.print(f"    the student sees  {fault.words(fault.symptom, world, tenant)}", style="dim")
-        console.print(f"    the cure          {fault.words(fault.cure, world, tenant)}", style="dim")
-        console.print(f"    turns red         {', '.join(fault.reddens)}", style="dim")
+        console.print(f"{fault.name:<26}{fault.title}" + (t(" (whole lab)") if fault.scope == "lab" else ""))
+        console.print(t("    the student sees  {words}", words=fault.words(fault.symptom, world, tenant)), style="dim")
+        console.print(t("    the cure          {words}", words=fault.words(fault.cure, world, tenant)), style="dim")
+        console.print(t("    turns red         {reddens}", reddens=", ".join(fault.reddens)), style="dim")
 
 
 def _fault(world: World, fault: Fault, tenant: Tenant) -> dict[str, object]:
@@ -155,18 +162,24 @@ def active(world: World, found: Sequence[tuple[Fault, Tenant]], *, as_json: bool
         _json([_fault(world, fault, tenant) for fault, tenant in found])
         return
     if not found:
-        console.print("nothing is broken")
+        console.print(t("nothing is broken"))
     for fault, tenant in found:
         console.print(
-            f"✗ {fault.name} ({tenant.user}): {fault.title}\n    → ./inv mend {fault.name} --user {tenant.num}"
+            t(
+                "✗ {name} ({user}): {title}\n    → ./inv mend {name} --user {number}",
+                name=fault.name,
+                user=tenant.user,
+                title=fault.title,
+                number=tenant.num,
+            )
         )
 
 
 def broken(world: World, fault: Fault, tenant: Tenant) -> None:
-    console.print(f"broken for {tenant.user}: {fault.title}")
-    console.print(f"  the student sees  {fault.words(fault.symptom, world, tenant)}")
-    console.print(f"  the cure          {fault.words(fault.cure, world, tenant)}")
-    console.print(f"  or                ./inv mend {fault.name} --user {tenant.num}")
+    console.print(t("broken for {user}: {title}", user=tenant.user, title=fault.title))
+    console.print(t("  the student sees  {words}", words=fault.words(fault.symptom, world, tenant)))
+    console.print(t("  the cure          {words}", words=fault.words(fault.cure, world, tenant)))
+    console.print(t("  or                ./inv mend {name} --user {number}", name=fault.name, number=tenant.num))
 
 
 def people(world: World, *, as_json: bool) -> None:
@@ -177,13 +190,13 @@ def people(world: World, *, as_json: bool) -> None:
         _json([{**tenant.model_dump(), "up": tenant.num in started} for tenant in world.settings.people])
         return
     for tenant in world.settings.people:
-        state = "up" if tenant.num in started else "not started"
+        state = "up" if tenant.num in started else t("not started")
         console.print(
             f"{tenant.user}  {tenant.role:<11}{tenant.namespace:<18}cpu {tenant.cpu:<4}memory {tenant.memory:<6}{state}"
         )
 
 
 def removal(lines: Sequence[str]) -> None:
-    console.print("this deletes:")
+    console.print(t("this deletes:"))
     for line in lines:
         console.print(f"  {line}")

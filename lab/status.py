@@ -11,6 +11,7 @@ import yaml
 from lab import fresh, ready
 from lab.errors import LabError
 from lab.kube import Cluster, Object
+from lab.messages import t
 from lab.settings import Settings
 from lab.world import World
 
@@ -71,11 +72,11 @@ def urls(settings: Settings) -> list[tuple[str, str]]:
     ports = settings.ports
     return [
         ("Kubernetes API", _server(settings)),
-        ("AWS endpoint", f"http://127.0.0.1:{ports.aws}"),
+        (t("AWS endpoint"), f"http://127.0.0.1:{ports.aws}"),
         ("MLflow (shared)", f"http://127.0.0.1:{ports.mlflow}"),
-        ("iris service", f"http://127.0.0.1:{ports.serving}/docs"),
+        (t("iris service"), f"http://127.0.0.1:{ports.serving}/docs"),
         ("dashboard", f"http://127.0.0.1:{ports.dashboard}"),
-        ("training jobs", f"http://127.0.0.1:{ports.pipelines}"),
+        (t("training jobs"), f"http://127.0.0.1:{ports.pipelines}"),
     ]
 
 

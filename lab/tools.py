@@ -21,6 +21,7 @@ import yaml
 
 from lab.bundle import shelf
 from lab.errors import LabError, ToolMissing
+from lab.messages import t
 from lab.settings import ROOT
 
 CATALOGUE = ROOT / "lab" / "tools.yaml"
@@ -59,7 +60,10 @@ def _tool(name: str, entry: Mapping[str, Any], arch: str) -> Tool:
         return text.replace("{-arch}", "" if arch == "amd64" else f"-{arch}").replace("{arch}", arch)
 
     if arch not in entry["sha256"]:
-        raise LabError(f"there is no {name} {entry['version']} for {arch}", f"install one: {entry['install']}")
+        raise LabError(
+            t("there is no {name} {version} for {arch}", name=name, version=entry["version"], arch=arch),
+            t("install one: {install}", install=entry["install"]),
+        )
     program = Download(name, filled(entry["url"]), entry["sha256"][arch])
     extra = entry.get("with")
     file = Path(filled(extra["url"])).name if extra else ""
@@ -84,8 +88,14 @@ def need(state: Path, name: str, tool: Tool) -> str:
     found = find(state, name)
     if found is None:
         raise ToolMissing(
-            f"{name} is not installed",
-            f"./inv tools {name} fetches {tool.version} into {folder(state)} (SHA-256 checked), or install it: {tool.install}",
+            t("{name} is not installed", name=name),
+            t(
+                "./inv tools {name} fetches {version} into {folder} (SHA-256 checked), or install it: {install}",
+                name=name,
+                version=tool.version,
+                folder=folder(state),
+                install=tool.install,
+            ),
         )
     return found
 
@@ -113,9 +123,9 @@ def _listed(item: Download) -> str:
     sums = {name.lstrip("*"): value for value, name in (line for line in lines if len(line) == 2)}
     name, pinned = item.listed
     if sums.get(name) != pinned:
-        raise LabError(f"{item.sums} says {sums.get(name)} of {name}, lab/tools.yaml {pinned}", "do not use either")
+        raise LabError(f"{item.sums} says {sums.get(name)} of {name}, lab/tools.yaml {pinned}", t("do not use either"))
     if item.name not in sums:
-        raise LabError(f"{item.sums} does not list {item.name}")
+        raise LabError(t("{sums} does not list {name}", sums=item.sums, name=item.name))
     return str(sums[item.name])
 
 
@@ -130,12 +140,19 @@ def _download(url: str, sha256: str, path: Path) -> None:
                 file.write(piece)
         if digest.hexdigest() != sha256:
             raise LabError(
-                f"{url} is not what it should be: its SHA-256 is {digest.hexdigest()}, wanted {sha256}; nothing was kept",
-                "a proxy that changes downloads? try another network",
+                t(
+                    "{url} is not what it should be: its SHA-256 is {found}, wanted {sha256}; nothing was kept",
+                    url=url,
+                    found=digest.hexdigest(),
+                    sha256=sha256,
+                ),
+                t("a proxy that changes downloads? try another network"),
             )
         draft.replace(path)
     except OSError as error:
-        raise LabError(f"the download of {url} broke off: {error}", "run the same command again") from None
+        raise LabError(
+            t("the download of {url} broke off: {error}", url=url, error=error), t("run the same command again")
+        ) from None
     finally:
         draft.unlink(missing_ok=True)
 
@@ -146,7 +163,8 @@ def _open(url: str) -> Any:
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise LabError(
-            f"cannot fetch {url}: {reason}", "without a network: ./inv up --bundle FILE brings its own tools"
+            t("cannot fetch {url}: {reason}", url=url, reason=reason),
+            t("without a network: ./inv up --bundle FILE brings its own tools"),
         ) from None
 
 

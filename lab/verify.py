@@ -12,6 +12,7 @@ from lab import checks, fresh
 from lab.checks.base import Check, Result, Subject
 from lab.checks.runner import run
 from lab.errors import LabError
+from lab.messages import t
 from lab.reports import data, guide, text
 from lab.reports import html as page
 from lab.settings import Tenant
@@ -31,7 +32,7 @@ class Output:
 
 def output(*, as_json: bool, lang: str, junit: str, html: str) -> Output:
     if lang not in ("en", "ko"):
-        raise LabError(f"no language {lang!r}", "en or ko")
+        raise LabError(t("no language {lang!r}", lang=lang), t("en or ko"))
     return Output("json" if as_json else "ko" if lang == "ko" else "text", junit, html)
 
 
@@ -59,7 +60,8 @@ def _write(path: Path, content: str) -> None:
         path.write_text(content, encoding="utf-8")
     except OSError as error:
         raise LabError(
-            f"cannot write {path}: {error.strerror}", "name a file in a folder that exists and is yours"
+            t("cannot write {path}: {reason}", path=path, reason=error.strerror),
+            t("name a file in a folder that exists and is yours"),
         ) from None
 
 
@@ -67,7 +69,7 @@ def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
     """Checks of one part or all, for the tenants named or all that were started ("", "all"), each as that tenant."""
     if world.visiting and user in ("", "all"):
         raise LabError(
-            "this cluster was not brought up by the lab: whose tenant are you there?", "./inv verify --user 01 ..."
+            t("this cluster was not brought up by the lab: whose tenant are you there?"), "./inv verify --user 01 ..."
         )
     people = started(world) if user in ("", "all") else world.settings.choose(user)
     return run([subject(world, tenant) for tenant in people], choose(part))
@@ -75,7 +77,9 @@ def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
 
 def choose(part: str) -> Sequence[Check]:
     if part and part not in checks.PARTS:
-        raise LabError(f"no part {part!r} of the checks", f"one of: {', '.join(checks.PARTS)}")
+        raise LabError(
+            t("no part {part!r} of the checks", part=part), t("one of: {parts}", parts=", ".join(checks.PARTS))
+        )
     return [check for check in checks.REGISTRY if not part or check.part == part]
 
 
@@ -93,7 +97,7 @@ def started(world: World) -> tuple[Tenant, ...]:
     """The tenants that `up` has brought up; raises LabError where there is none."""
     numbers = fresh.started(world)
     if not numbers:
-        raise LabError("no tenant has been started", "./inv up")
+        raise LabError(t("no tenant has been started"), "./inv up")
     return world.settings.choose(",".join(numbers))
 
 
@@ -106,6 +110,6 @@ def other(world: World, tenant: Tenant) -> Tenant:
     ]
     if not started:
         raise LabError(
-            "lab.yaml has one tenant only: isolation cannot be checked", "add another user number to lab.yaml"
+            t("lab.yaml has one tenant only: isolation cannot be checked"), t("add another user number to lab.yaml")
         )
     return next((one for one in started if one.num > tenant.num), started[0])

@@ -87,7 +87,7 @@ class Rounds:
         with self._telling:
             found = [pair for number in sorted(self._broken) for pair in self._broken[number]]
             # A fault of the whole lab is told once.
-            first = {(f.name, "" if f.scope == "lab" else t.num): (f, t) for f, t in reversed(found)}
+            first = {(f.name, "" if f.scope == "lab" else who.num): (f, who) for f, who in reversed(found)}
             told = sorted((fault.name, tenant.num) for fault, tenant in first.values())
             if told != self._told:
                 self._world.cluster.apply(objects.active(self._world, [first[key] for key in sorted(first)]))
