@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lab import choice, ports, ui
+from lab.messages import t
 from lab.world import World
 
 
@@ -12,9 +13,9 @@ def down(world: World, *, purge: bool, say: Callable[[str], None]) -> None:
     """Stops the cluster and the AWS stand-in; data stays for the next `up` unless `purge`."""
     with world.locked():
         # First: it would only report that the cluster is gone. What it is rehearsing it mends before it ends.
-        ui.agent(world.settings).stop(seconds=30)
+        world.daemon(ui.AGENT).stop(seconds=30)
         stopped = [
-            name for name, stop in (("cluster", world.provider.stop), ("AWS stand-in", world.aws.stop)) if stop()
+            name for name, stop in (("cluster", world.provider.stop), (t("AWS stand-in"), world.aws.stop)) if stop()
         ]
         if purge:
             world.provider.delete()
@@ -24,10 +25,12 @@ def down(world: World, *, purge: bool, say: Callable[[str], None]) -> None:
             for name in ("kubeconfig", "up.json"):
                 (world.settings.state / name).unlink(missing_ok=True)
             choice.forget(world.settings.state)
-    say(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+    say(f"stopped: {', '.join(stopped)}" if stopped else t("nothing was running"))
     if not purge and not world.provider.capabilities.owned:
-        say("the cluster is not the lab's own: what runs there goes on; ./inv down --purge removes what the lab made")
+        say(
+            t("the cluster is not the lab's own: what runs there goes on; ./inv down --purge removes what the lab made")
+        )
     if purge:
-        say(f"removed: what the lab made on its cluster, data, users and logs in {world.settings.state}")
+        say(t("removed: what the lab made on its cluster, data, users and logs in {state}", state=world.settings.state))
     elif stopped:
-        say("data is kept; ./inv up brings the same lab back, ./inv down --purge removes it")
+        say(t("data is kept; ./inv up brings the same lab back, ./inv down --purge removes it"))

@@ -226,6 +226,10 @@ class Cluster:
             if cancelled.wait(every):
                 raise ClusterError(f"given up: {missing}")
 
+    def pause(self, seconds: float, until: str) -> None:
+        """A moment before the next look at what others bring about; `until` says what that is."""
+        time.sleep(seconds)
+
 
 def _decode(raw: bytes) -> Any:
     try:

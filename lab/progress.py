@@ -57,6 +57,7 @@ class Steps:
 
     console: Console
     cancelled: threading.Event = field(default_factory=threading.Event)
+    at_once: int = 16
 
     def run(self, steps: Sequence[Step]) -> list[Progress]:
         """Run all; returns how each went. Raises what the first failing step raised, or KeyboardInterrupt."""
@@ -65,7 +66,7 @@ class Steps:
         if unknown:
             raise ValueError(f"steps wait for unknown ones: {sorted(unknown)}")
         with (
-            ThreadPoolExecutor(max_workers=len(steps), thread_name_prefix="step") as pool,
+            ThreadPoolExecutor(max_workers=self.at_once, thread_name_prefix="step") as pool,
             self._display(board) as show,
         ):
             try:

@@ -121,7 +121,7 @@ def follow(world: World, say: Say, *, seconds: float = SECONDS, clock: Callable[
         if missing is None:
             return
         _give_up(world, deployment, late=clock() - started > seconds, missing=missing)
-        time.sleep(0.3)
+        world.cluster.pause(0.3, f"every pod of {NAME} to be of this release and ready")
 
 
 def _is_seen(deployment: Object) -> bool:

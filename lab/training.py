@@ -203,7 +203,7 @@ def wait(cluster: Cluster, name: str, namespace: str, *, say: Say, seconds: floa
         if pod is None:
             _refuse_failed(cluster, name, namespace, words)
             _refuse_stuck(cluster, name, namespace)
-            time.sleep(0.1)
+            cluster.pause(0.1, f"the log of Job {name} in {namespace}, to its result")
             continue
         done.add(pod["metadata"]["name"])
         for line in _log(cluster, pod):

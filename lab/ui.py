@@ -17,12 +17,14 @@ from dataclasses import dataclass
 
 from lab.errors import ClusterError, LabError
 from lab.kube import Cluster, Kind
-from lab.processes import Daemon
-from lab.settings import ROOT, Settings, Tenant
+from lab.messages import t
+from lab.settings import ROOT, Tenant
 from lab.world import World
 
 AUDIENCE = "centraldashboard"
 SYSTEM = "kubeflow"
+AGENT = "agent"
+"""Its background process, which runs the checks for the dashboard."""
 _ACCOUNTS = Kind("v1", "serviceaccounts", True)
 _TOKEN_SECONDS = 600
 
@@ -40,13 +42,9 @@ class Invitation:
         return f"{self.page}/sign-in#{self.code}"
 
 
-def agent(settings: Settings) -> Daemon:
-    return Daemon("agent", settings.state)
-
-
 def start_agent(world: World) -> bool:
     """True where it was started now; one that runs is left alone."""
-    daemon = agent(world.settings)
+    daemon = world.daemon(AGENT)
     if daemon.pid() is not None:
         return False
     daemon.stop()
@@ -61,9 +59,13 @@ def invite(world: World, tenant: Tenant | None) -> Invitation:
     """For the instructor, or as a tenant."""
     port = world.settings.ports.dashboard
     page = f"http://dashboard.localhost:{port}"
+    asked = [t("POST http://127.0.0.1:{port}/codes", port=port)]
     if tenant is None:
-        return Invitation("instructor", page, _code(port, token(world.cluster, SYSTEM, "instructor")))
+        made = token(world.cluster, SYSTEM, "instructor")
+        world.outside(asked)
+        return Invitation("instructor", page, _code(port, made))
     made = token(world.cluster_as(tenant), tenant.namespace, "default-editor")
+    world.outside(asked)
     return Invitation(tenant.user, page, _code(port, made))
 
 
@@ -87,8 +89,10 @@ def _code(port: int, made: str, *, patience: float = 40.0, clock: Callable[[], f
         except (OSError, http.client.HTTPException) as error:
             if clock() > deadline:
                 raise ClusterError(
-                    f"the dashboard on port {port} does not answer ({type(error).__name__})",
-                    "./inv status shows whether it runs; ./inv logs centraldashboard --namespace kubeflow says why not",
+                    t("the dashboard on port {port} does not answer ({error})", port=port, error=type(error).__name__),
+                    t(
+                        "./inv status shows whether it runs; ./inv logs centraldashboard --namespace kubeflow says why not"
+                    ),
                 ) from None
             time.sleep(0.2)
 
@@ -104,7 +108,7 @@ def _ask(port: int, made: str) -> str:
     if answer.status == 503:
         raise ConnectionError(text)
     if answer.status != 200:
-        raise LabError(f"the dashboard refused: {text.strip()}", "is the lab up to date? ./inv up")
+        raise LabError(t("the dashboard refused: {text}", text=text.strip()), t("is the lab up to date? ./inv up"))
     return str(json.loads(text)["code"])
 
 

@@ -20,6 +20,7 @@ from lab.clusters.base import IMAGES
 from lab.errors import LabError
 from lab.kube import Object
 from lab.manifests import K8S
+from lab.messages import t
 from lab.progress import Progress, Step, Steps
 from lab.settings import Tenant
 from lab.world import World
@@ -34,7 +35,7 @@ def up(world: World, people: Sequence[Tenant], console: Console) -> list[Progres
         if fresh.is_up(world, people):
             return []
         _require_disk(world)
-        steps = Steps(console)
+        steps = Steps(console, at_once=world.steps_at_once)
         done = steps.run(Up(world, tuple(people), steps).plan())
         fresh.remember(world, people)
         return done
@@ -44,8 +45,13 @@ def _require_disk(world: World) -> None:
     free = shutil.disk_usage(world.settings.state).free
     if free < NEEDED_DISK:
         raise LabError(
-            f"{free / 1e9:.1f} GB free on the disk of {world.settings.state}, the lab needs {NEEDED_DISK / 1e9:.1f} GB",
-            "free some, or set LAB_STATE to a folder on another disk",
+            t(
+                "{free:.1f} GB free on the disk of {state}, the lab needs {needed:.1f} GB",
+                free=free / 1e9,
+                state=world.settings.state,
+                needed=NEEDED_DISK / 1e9,
+            ),
+            t("free some, or set LAB_STATE to a folder on another disk"),
         )
 
 
@@ -60,16 +66,16 @@ class Up:
             Step("cluster", f"Kubernetes ({self.world.provider.name})", self.cluster),
             Step("images", "images", self.images, after=("cluster",)),
             Step("aws", f"AWS ({self.world.aws.name})", self.aws, after=("cluster",)),
-            Step("base", "namespaces and storage", self.base, after=("cluster",)),
+            Step("base", t("namespaces and storage"), self.base, after=("cluster",)),
             Step("kubeflow", "Kubeflow-lite", self.kubeflow, after=("base", "images")),
             Step("postgres", "PostgreSQL", self.postgres, after=("base", "images")),
-            Step("accounts", "buckets, repositories, IAM users", self.accounts, after=("aws",)),
+            Step("accounts", t("buckets, repositories, IAM users"), self.accounts, after=("aws",)),
             Step("certificates", "tenants' kubeconfigs", self.certificates, after=("base",)),
             Step("databases", "databases", self.databases, after=("base", "images")),
             Step("profiles", counted(len(self.people), "tenant"), self.profiles, after=("kubeflow",)),
-            Step("shared", "shared MLflow and serving", self.shared, after=("databases", "accounts", "images")),
-            Step("mlflow", "tenants' MLflow servers", self.mlflow, after=("databases", "accounts", "profiles")),
-            Step("settled", "everything ready", self.settled, after=("mlflow", "shared")),
+            Step("shared", t("shared MLflow and serving"), self.shared, after=("databases", "accounts", "images")),
+            Step("mlflow", t("tenants' MLflow servers"), self.mlflow, after=("databases", "accounts", "profiles")),
+            Step("settled", t("everything ready"), self.settled, after=("mlflow", "shared")),
         ]
 
     def cluster(self) -> str | None:
@@ -106,7 +112,7 @@ class Up:
     def databases(self) -> str:
         names = {"mlflow_shared", *(tenants.database(tenant) for tenant in self.people)}
         made = databases.provide(self.world.cluster, names, cancelled=self.steps.cancelled)
-        return counted(made, "database") if made else "all there"
+        return counted(made, "database") if made else t("all there")
 
     def accounts(self) -> None:
         there = resources.inventory(self.world.root)
@@ -122,7 +128,7 @@ class Up:
         known = users.read_keys(self.world.settings, resources.SHARED_USER)
         keys = resources.provide_shared(self.world.root, self.world.settings, known=known, there=there)
         users.write_keys(self.world.settings, resources.SHARED_USER, keys)
-        each(provide, self.people, width=4)
+        each(provide, self.people, width=self.world.at_once)
 
     def certificates(self) -> None:
         each(
@@ -130,7 +136,7 @@ class Up:
                 self.world.cluster, self.world.settings, tenant, tenants.groups(tenant)
             ),
             self.people,
-            width=4,
+            width=self.world.at_once,
         )
 
     def profiles(self) -> None:
@@ -148,7 +154,7 @@ class Up:
             objects.append(tenants.database_secret(tenant.namespace, name, known[name]))
             servers.extend(apply(self.world.cluster, objects + tenants.mlflow(self.world.settings, tenant)))
 
-        each(provide, self.people, width=4)
+        each(provide, self.people, width=self.world.at_once)
         until_ready(self.world.cluster, _waited(servers), cancelled=self.steps.cancelled)
         return counted(len(self.people), "server")
 
@@ -175,7 +181,12 @@ class Up:
         keys = users.read_keys(self.world.settings, user)
         if keys is None:
             raise LabError(
-                f"the AWS keys of {user} are gone from {self.world.settings.state / 'users' / user}", "./inv up"
+                t(
+                    "the AWS keys of {user} are gone from {folder}",
+                    user=user,
+                    folder=self.world.settings.state / "users" / user,
+                ),
+                "./inv up",
             )
         return keys
 

@@ -20,6 +20,7 @@ from lab.aws.base import Keys
 from lab.errors import ClusterError, LabError
 from lab.files import write_private as write_private
 from lab.kube import Cluster, Object
+from lab.messages import t
 from lab.settings import Settings, Tenant
 
 
@@ -100,11 +101,12 @@ def _approved(cluster: Cluster, user: str, request: bytes) -> str:
             found = cluster.get(api, kind, name)
             if certificate := found.get("status", {}).get("certificate"):
                 return str(certificate)
-            time.sleep(0.05)
+            cluster.pause(0.05, t("CertificateSigningRequest {name} to be signed", name=name))
     finally:
         cluster.delete(api, kind, name)
     raise ClusterError(
-        f"the cluster did not sign the certificate of {user} within 15 s", "does it have a signer? ./inv doctor"
+        t("the cluster did not sign the certificate of {user} within 15 s", user=user),
+        t("does it have a signer? ./inv doctor"),
     )
 
 
@@ -130,7 +132,7 @@ def environment(settings: Settings, tenant: Tenant) -> dict[str, str]:
     """What a student's shell has: the course's variables, and clients pointed at the lab by this user's own files."""
     keys = read_keys(settings, tenant.user)
     if keys is None or not kubeconfig_path(settings, tenant).exists():
-        raise LabError(f"tenant {tenant.user} has not been started", f"./inv up --tenants {tenant.num}")
+        raise LabError(t("tenant {user} has not been started", user=tenant.user), f"./inv up --tenants {tenant.num}")
     ini = str(folder(settings, tenant) / "aws.ini")
     s3 = routes.endpoint(settings, "s3")
     return {

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from lab import aws as aws_providers
-from lab import choice, clusters, proxies, settings, users
+from lab import choice, clusters, dryrun, proxies, settings, users
+from lab.aws.base import Keys
 from lab.aws.base import Provider as AwsProvider
 from lab.aws.clients import Clients, NoKeys
 from lab.choice import Choice
 from lab.clusters.base import Provider as ClusterProvider
 from lab.errors import Busy, LabError
 from lab.kube import Cluster
+from lab.messages import t
+from lab.processes import Daemon
 from lab.settings import Settings, Tenant
 
 
@@ -28,6 +32,9 @@ class World:
     provider_why: str
     aws: AwsProvider
     aws_why: str
+    at_once: ClassVar[int] = 4
+    """How many tenants are worked on side by side."""
+    steps_at_once: ClassVar[int] = 16
 
     @property
     def kubeconfig(self) -> Path:
@@ -38,13 +45,13 @@ class World:
     def cluster(self) -> Cluster:
         """The cluster as its administrator."""
         if not self.kubeconfig.exists():
-            raise LabError("the lab is not up: there is no .lab/kubeconfig", "./inv up")
-        return Cluster(self.kubeconfig, image=self.provider.image)
+            raise LabError(t("the lab is not up: there is no .lab/kubeconfig"), "./inv up")
+        return self.cluster_with(self.kubeconfig)
 
     @cached_property
     def root(self) -> Clients:
         """AWS as its administrator."""
-        return Clients(self.aws, self.aws.root(), self.settings.region)
+        return self.clients_with(self.aws.root())
 
     @property
     def visiting(self) -> bool:
@@ -58,15 +65,31 @@ class World:
         if self.visiting and (visitor := self.provider.visitor()) is not None:
             path = visitor
         if not path.exists():
-            raise LabError(f"tenant {tenant.user} has not been started", f"./inv up --tenants {tenant.num}")
-        return Cluster(path, image=self.provider.image)
+            raise LabError(
+                t("tenant {user} has not been started", user=tenant.user), f"./inv up --tenants {tenant.num}"
+            )
+        return self.cluster_with(path)
 
     def aws_as(self, tenant: Tenant) -> Clients:
         """AWS as the tenant. Without keys every call says so: the checks that need none still run."""
         keys = self.aws.keys(tenant.user)
         if keys is None:
             return NoKeys(self.aws, tenant.user, self.settings.region)
+        return self.clients_with(keys)
+
+    def cluster_with(self, kubeconfig: Path) -> Cluster:
+        """The cluster as whoever the kubeconfig names."""
+        return Cluster(kubeconfig, image=self.provider.image)
+
+    def clients_with(self, keys: Keys) -> Clients:
         return Clients(self.aws, keys, self.settings.region)
+
+    def daemon(self, name: str) -> Daemon:
+        """A background process of the lab beside its cluster and AWS."""
+        return Daemon(name, self.settings.state)
+
+    def outside(self, words: Sequence[str]) -> None:
+        """Called before what neither the cluster's API nor AWS's is asked to do, with what that is; a dry run ends here."""
 
     def keep_choice(self) -> None:
         """From here on this folder's lab is on these providers; raises LabError where it is on another cluster already."""
@@ -81,9 +104,10 @@ class World:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 file.seek(0)
-                holder = file.read().strip() or "another process"
+                holder = file.read().strip() or t("another process")
                 raise Busy(
-                    f"this lab is being changed by {holder}", "wait until it is done, then run this again"
+                    t("this lab is being changed by {holder}", holder=holder),
+                    t("wait until it is done, then run this again"),
                 ) from None
             file.truncate(0)
             file.write(f"process {os.getpid()}")
@@ -104,10 +128,10 @@ def load(*, cluster: str = "", aws: str = "", nodes: str = "") -> World:
     provider, why = clusters.detect(_settled(known, "cluster", kept.cluster))
     settled = loaded.model_copy(update={"cluster": provider.name, "aws": stand_in.name})
     why, aws_why = (
-        "as before" if was == "auto" and keeps else words
+        t("as before") if was == "auto" and keeps else words
         for was, keeps, words in ((loaded.cluster, kept.cluster, why), (loaded.aws, kept.aws, aws_why))
     )
-    return World(settled, provider, why, stand_in, aws_why)
+    return dryrun.view(World(settled, provider, why, stand_in, aws_why))
 
 
 def _settled(loaded: Settings, key: str, kept: str) -> Settings:

@@ -60,7 +60,9 @@ def faults(ctx: Context, active: bool = False, user: str = "", json_: bool = Fal
         show.faults(loaded, REGISTRY, tenant, as_json=json_)
 
 
-@command(name="break", positional=["fault"], help={"fault": "its name, see ./inv faults", "user": "whose"})
+@command(
+    changes=True, name="break", positional=["fault"], help={"fault": "its name, see ./inv faults", "user": "whose"}
+)
 def break_(ctx: Context, fault: str, user: str = "") -> None:
     """Break one thing of a tenant: ./inv break mlflow-down --user 07"""
     from lab import faults as known
@@ -72,7 +74,7 @@ def break_(ctx: Context, fault: str, user: str = "") -> None:
     show.broken(loaded, chosen, tenant)
 
 
-@command(positional=["fault"], help={"fault": "its name, see ./inv faults --active", "user": "whose"})
+@command(changes=True, positional=["fault"], help={"fault": "its name, see ./inv faults --active", "user": "whose"})
 def mend(ctx: Context, fault: str, user: str = "") -> None:
     """Mend what break broke: ./inv mend mlflow-down --user 07"""
     from lab import faults as known
@@ -85,7 +87,8 @@ def mend(ctx: Context, fault: str, user: str = "") -> None:
 
 
 @command(
-    help={"user": "the tenant to rehearse with (07)", "fault": "only this one", "all_": "all faults (the default)"}
+    changes=True,
+    help={"user": "the tenant to rehearse with (07)", "fault": "only this one", "all_": "all faults (the default)"},
 )
 def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False) -> None:
     """Break, notice, mend, prove: one fault after another, with a report to print."""

@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -12,17 +13,23 @@ from invoke.tasks import task
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def command(**options: Any) -> Callable[[F], Any]:
-    """An invoke task whose LabError becomes one message, a hint and an exit code; Ctrl-C is 130."""
+DRY_RUN = "print the API calls instead of sending them; nothing is changed"
+
+
+def command(*, changes: bool = False, **options: Any) -> Callable[[F], Any]:
+    """An invoke task whose LabError becomes one message, a hint and an exit code; Ctrl-C is 130.
+
+    One that `changes` something has --dry-run.
+    """
 
     def decorate(body: F) -> Any:
         @functools.wraps(body)
-        def guarded(*args: Any, **kwargs: Any) -> Any:
+        def guarded(*args: Any, dry_run: bool = False, **kwargs: Any) -> Any:
             from lab.errors import LabError
 
             gc.set_threshold(100_000)  # a command lives for seconds; looking for garbage is a fifth of its imports
             try:
-                return body(*args, **kwargs)
+                return _rehearsed(body, *args, **kwargs) if dry_run else body(*args, **kwargs)
             except LabError as error:
                 print(f"✗ {error.message}" + (f"\n  → {error.hint}" if error.hint else ""), file=sys.stderr)
                 sys.exit(error.exit_code)
@@ -35,6 +42,23 @@ def command(**options: Any) -> Callable[[F], Any]:
             except BrokenPipeError:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
+        if changes:
+            guarded.__signature__ = _with_dry_run(body)  # type: ignore[attr-defined]
+            options["help"] = {**options.get("help", {}), "dry_run": DRY_RUN}
         return task(guarded, **options)
 
     return decorate
+
+
+def _with_dry_run(body: Callable[..., Any]) -> inspect.Signature:
+    signature = inspect.signature(body)
+    switch = inspect.Parameter("dry_run", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation=bool)
+    return signature.replace(parameters=[*signature.parameters.values(), switch])
+
+
+def _rehearsed(body: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    """Nobody is asked whether they agree: nothing is done."""
+    from lab import dryrun
+
+    agreed = {"yes": True} if "yes" in inspect.signature(body).parameters else {}
+    dryrun.run(lambda: body(*args, **{**kwargs, **agreed}))

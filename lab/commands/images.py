@@ -6,6 +6,7 @@ from lab.commands.command import command
 
 
 @command(
+    changes=True,
     help={
         "only": "some images: serving,training (postgres, mlflow, kubeflow-lite, serving, training, awssim, notebook)",
         "base": "build on this image instead of python:3.11-slim-bookworm",
@@ -23,6 +24,12 @@ def build(ctx: Context, only: str = "", base: str = "", push: bool = False, tena
 
     loaded = world.load()
     chosen = choose(only)
+    calls = [
+        f"docker build -t {image.tag} -f {image.dockerfile} {image.context}, where it has changed" for image in chosen
+    ]
+    if push:
+        calls += [f"docker push to the repositories of {tenant.user}" for tenant in loaded.settings.choose(tenants)]
+    loaded.outside(calls)
     with board.Board() as shown:
         built = build_all(chosen, settings=loaded.settings, base=base, report=shown.report, done=shown.done)
     board.sizes(built)
@@ -31,6 +38,7 @@ def build(ctx: Context, only: str = "", base: str = "", push: bool = False, tena
 
 
 @command(
+    changes=True,
     positional=["image"],
     help={
         "image": "ops-demo:serving, ops-demo:training, ...; or a folder with a Dockerfile or an OCI layout",

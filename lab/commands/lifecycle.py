@@ -9,6 +9,7 @@ from lab.commands.command import command
 
 
 @command(
+    changes=True,
     help={
         "tenants": "user numbers, for example 01,20 or 01..05 (all)",
         "cluster": "auto, sim, kind, k3s, current",
@@ -16,7 +17,7 @@ from lab.commands.command import command
         "nodes": "how many nodes a kind cluster has (1)",
         "bundle": "install from this file, without a network",
         "yes": "agree to changing a cluster or an account that is not the lab's own",
-    }
+    },
 )
 def up(
     ctx: Context,
@@ -42,7 +43,7 @@ def up(
     show.summary(loaded, people, bring_up(loaded, people, show.console))
 
 
-@command(help={"purge": "also remove everything the lab kept"})
+@command(changes=True, help={"purge": "also remove everything the lab kept"})
 def down(ctx: Context, purge: bool = False) -> None:
     """Stop the lab; its data stays for the next up."""
     from lab import world

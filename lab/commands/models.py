@@ -9,6 +9,7 @@ from lab.commands.command import command
 
 
 @command(
+    changes=True,
     help={
         "n_estimators": "trees of the forest (100)",
         "max_depth": "depth of a tree; none for no limit",
@@ -20,7 +21,7 @@ from lab.commands.command import command
         "tenant": "train in this tenant's namespace, as the tenant",
         "follow": "show the log and wait for the result",
         "json_": "print the result as JSON",
-    }
+    },
 )
 def train(
     ctx: Context,
@@ -52,6 +53,7 @@ def train(
 
 
 @command(
+    changes=True,
     iterable=["grid"],
     help={
         "grid": "NAME=VALUE,VALUE,...; may be repeated: n_estimators, max_depth, seed, test_size, folds",
@@ -147,6 +149,7 @@ def compare(ctx: Context, left: str, right: str, tenant: str = "", json_: bool =
 
 
 @command(
+    changes=True,
     positional=["version"],
     help={
         "version": "a version's number, or a run, whose model is registered where it was not",
@@ -168,11 +171,12 @@ def promote(ctx: Context, version: str, model: str = "iris", tenant: str = "", j
 
 
 @command(
+    changes=True,
     help={
         "model": "registered model (iris, which the service serves)",
         "tenant": "in this tenant's registry, as the tenant",
         "json_": "print JSON",
-    }
+    },
 )
 def rollback_model(ctx: Context, model: str = "iris", tenant: str = "", json_: bool = False) -> None:
     """Back to the champion before this one; again, and it is the one before that."""
@@ -186,6 +190,7 @@ def rollback_model(ctx: Context, model: str = "iris", tenant: str = "", json_: b
 
 
 @command(
+    changes=True,
     positional=["run"],
     help={
         "run": "its id, the beginning of it, or its name",

@@ -5,7 +5,7 @@ from invoke.context import Context
 from lab.commands.command import command
 
 
-@command(help={"cluster": "for which kind of cluster: sim, kind, k3s", "output": "the file to write"})
+@command(changes=True, help={"cluster": "for which kind of cluster: sim, kind, k3s", "output": "the file to write"})
 def bundle(ctx: Context, cluster: str = "sim", output: str = "lab.tar.zst") -> None:
     """Everything a machine without a network needs, in one file; ./inv up --bundle FILE installs from it."""
     from pathlib import Path
@@ -17,6 +17,7 @@ def bundle(ctx: Context, cluster: str = "sim", output: str = "lab.tar.zst") -> N
 
     loaded = world.load(cluster=cluster)
     path = Path(output).expanduser().absolute()
+    loaded.outside([f"collect packages, programs and images for --cluster {loaded.provider.name}", f"write {path}"])
     with Console(highlight=False).status("what is here already") as status:
         told = Told(say=lambda text: print(text, flush=True), at=status.update)
         made = collect(loaded.settings, loaded.provider, path, told=told)
@@ -25,6 +26,7 @@ def bundle(ctx: Context, cluster: str = "sim", output: str = "lab.tar.zst") -> N
 
 
 @command(
+    changes=True,
     positional=["names"],
     help={"names": "kind, kubectl, k3s (those of --cluster)", "cluster": "kind or k3s"},
 )
@@ -41,5 +43,12 @@ def tools(ctx: Context, names: str = "", cluster: str = "") -> None:
     if not wanted or set(wanted) - set(known):
         what = f"there is no tool {', '.join(sorted(set(wanted) - set(known)))}" if wanted else "which tools?"
         raise LabError(what, f"./inv tools {','.join(known)} (any of them)")
+    loaded.outside(
+        [
+            f"fetch {item.url} into {catalogue.folder(loaded.settings.state)}"
+            for name in wanted
+            for item in (known[name].program, *known[name].others)
+        ]
+    )
     for name in wanted:
         catalogue.fetch(loaded.settings.state, known[name], say=print)

@@ -14,6 +14,7 @@ def tenants_list(ctx: Context, json_: bool = False) -> None:
 
 
 @command(
+    changes=True,
     name="add",
     positional=["users"],
     help={"users": "user numbers: 16, 16,17 or 16..40", "role": "student or instructor"},
@@ -27,6 +28,7 @@ def tenants_add(ctx: Context, users: str, role: str = "student") -> None:
 
 
 @command(
+    changes=True,
     name="remove",
     positional=["users"],
     help={

@@ -17,6 +17,7 @@ def predict(ctx: Context, features: str = "", json_: bool = False) -> None:
 
 
 @command(
+    changes=True,
     help={
         "rps": "requests a second (500)",
         "seconds": "how long (90); then a trickle until the replicas are down again",
@@ -24,7 +25,7 @@ def predict(ctx: Context, features: str = "", json_: bool = False) -> None:
         "kill_pod_at": "kill a pod of the service at this second; several: 30,60",
         "kill_mlflow_at": "kill the shared MLflow at this second",
         "settle": "wait for the replicas to come down again",
-    }
+    },
 )
 def load(
     ctx: Context,
@@ -45,6 +46,12 @@ def load(
     )
     watch.look(loaded.cluster, 0)
     plan = run.Plan(run.target(loaded.settings.ports.serving), chosen, planned, settle)
+    loaded.outside(
+        [
+            f"POST {plan.target.host}:{plan.target.port}/predict, {pattern} up to {rps}/s for {seconds} s",
+            *(f"DELETE a pod after {one.time:g} s" for one in planned),
+        ]
+    )
     done = run.run(loaded.cluster, plan, terminal.Screen(sys.stdout))
     drawn, data = report.write(done, loaded.settings.state / "reports")
     print("\n".join(["", *report.table(done), "", *report.verdict(done), f"picture: {drawn}", f"figures: {data}"]))
@@ -52,9 +59,10 @@ def load(
 
 
 @command(
+    changes=True,
     help={
         "image": "for example ops-demo:serving-v2; tags ops-demo:serving-NAME are built from serving/ (the next number)"
-    }
+    },
 )
 def rollout(ctx: Context, image: str = "") -> None:
     """Another release of the iris service, pod by pod: ./inv rollout --image ops-demo:serving-v2"""
@@ -64,7 +72,7 @@ def rollout(ctx: Context, image: str = "") -> None:
     releases.rollout(world.load(), image, print)
 
 
-@command(help={"to": "a revision's number (the one before)"})
+@command(changes=True, help={"to": "a revision's number (the one before)"})
 def rollback(ctx: Context, to: str = "") -> None:
     """Back to the release before: ./inv rollback"""
     from lab import rollout as releases

@@ -8,11 +8,12 @@ from lab.commands.command import command
 
 
 @command(
+    changes=True,
     help={
         "user": "sign in as this tenant (the instructor)",
         "browser": "open a browser where there is a screen (--no-browser)",
         "json_": "print JSON",
-    }
+    },
 )
 def ui(ctx: Context, user: str = "", browser: bool = True, json_: bool = False) -> None:
     """Open the dashboard, signed in: ./inv ui, or ./inv ui --user 07 for a tenant's page"""

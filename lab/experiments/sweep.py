@@ -201,7 +201,7 @@ def _follow(sweep: Sweep, made: Object, show: Show) -> None:
         pods = sweep.pods(found)
         if training.hopeless(pods):
             raise LabError(f"Job {name} does not start: {'; '.join(ready.explain(pods, []))}", "./inv doctor")
-        time.sleep(LOOK_SECONDS)
+        place.cluster.pause(LOOK_SECONDS, f"Job {name} in {place.namespace} to end")
 
 
 def _record_image(sweep: Sweep) -> None:

@@ -17,6 +17,7 @@ from lab.push import layout, source
 from lab.push.registry import Registry, login
 from lab.settings import Tenant
 from lab.world import World
+from lab.messages import t
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,22 @@ def push(
     """Raises LabError for an image that is not there, a repository that is not the tenant's, or with the registry's own words."""
     name = repository or source.repository(tenant, image)
     if name not in tenant.repositories:
-        raise LabError(f"{name} is not a repository of {tenant.user}", f"one of: {', '.join(tenant.repositories)}")
+        raise LabError(t("{name} is not a repository of {user}", name=name, user=tenant.user), t("one of: {names}", names=', '.join(tenant.repositories)))
     reference = f"{world.settings.account}.dkr.ecr.{world.settings.region}.amazonaws.com/{name}:{tag}"
     folder = Path(image)
     found = layout.read(folder) if (folder / "index.json").is_file() else _made(world, image, reference)
+    world.outside(_calls(name, tag, found))
     with login(world.aws_as(tenant), world.aws.endpoint("ecr")) as client:
         digest = _send(client, name, tag, found, say)
     return Pushed(reference, digest, found.size)
+
+
+def _calls(name: str, tag: str, found: layout.Layout) -> list[str]:
+    """What the registry is asked, where it has none of it yet."""
+    return [
+        *(f"PUT /v2/{name}/blobs/{blob.digest} ({blob.size} bytes)" for blob in found.blobs),
+        f"PUT /v2/{name}/manifests/{tag}",
+    ]
 
 
 def _made(world: World, image: str, reference: str) -> layout.Layout:
