@@ -7,10 +7,11 @@ A check looks at the lab as the tenant does: with the tenant's own kubeconfig an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lab.aws.clients import Clients
+from lab.checks.answers import Answers
 from lab.kube import Cluster
 from lab.settings import Settings, Tenant
 
@@ -20,13 +21,14 @@ Part = Literal["kubeflow", "mlflow", "storage"]
 
 @dataclass(frozen=True)
 class Subject:
-    """One tenant under test: `cluster` and `aws` act as the tenant; `other` is a tenant it must be kept apart from."""
+    """One tenant under test: `cluster` and `aws` act as the tenant; `other` is a tenant it must be kept apart from; `answers` are of one run."""
 
     settings: Settings
     tenant: Tenant
     other: Tenant
     cluster: Cluster
     aws: Clients
+    answers: Answers = field(default_factory=Answers, compare=False, repr=False)
 
     @property
     def namespace(self) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lab import ready
 from lab.checks.base import Check, Subject, names, require
-from lab.checks.probes import get, listed, refused, running
+from lab.checks.probes import get, labelled, listed, refused, running
 from lab.errors import LabError
+from lab.kube import Object
+from lab.messages import t
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -24,7 +26,16 @@ def profile(subject: Subject) -> str:
     cure = (
         f'kubectl patch profile {tenant.profile} --type=merge -p \'{{"spec":{{"owner":{{"name":"{tenant.email}"}}}}}}\''
     )
-    require(owner == tenant.email, f"owner of {tenant.profile}: expected {tenant.email}, found {owner}", cure)
+    require(
+        owner == tenant.email,
+        t(
+            "owner of {profile}: expected {email}, found {owner}",
+            profile=tenant.profile,
+            email=tenant.email,
+            owner=owner,
+        ),
+        cure,
+    )
     missing = ready.missing({"kind": "Profile"} | found)
     require(missing is None, str(missing), f"kubectl describe profile {tenant.profile}")
     return f"{tenant.profile}, owner {owner}, Ready"
@@ -35,7 +46,11 @@ def service_accounts(subject: Subject) -> str:
     missing = wanted - names(listed(subject, "v1", "ServiceAccount", subject.namespace))
     require(
         not missing,
-        f"service accounts missing in {subject.namespace}: {', '.join(sorted(missing))}",
+        t(
+            "service accounts missing in {namespace}: {missing}",
+            namespace=subject.namespace,
+            missing=", ".join(sorted(missing)),
+        ),
         _operator(subject),
     )
     return ", ".join(sorted(wanted))
@@ -50,7 +65,17 @@ def quota(subject: Subject) -> str:
     for resource, wanted in (("cpu", tenant.cpu), ("memory", tenant.memory)):
         seen = hard.get(resource)
         cure = f"kubectl get profile {tenant.profile} -o jsonpath='{{.spec.resourceQuotaSpec}}'"
-        require(seen == wanted, f"quota of {resource} in {subject.namespace}: expected {wanted}, found {seen}", cure)
+        require(
+            seen == wanted,
+            t(
+                "quota of {resource} in {namespace}: expected {wanted}, found {seen}",
+                resource=resource,
+                namespace=subject.namespace,
+                wanted=wanted,
+                seen=seen,
+            ),
+            cure,
+        )
     return ", ".join(f"{resource} {used.get(resource, '?')} of {hard[resource]}" for resource in ("cpu", "memory"))
 
 
@@ -58,17 +83,31 @@ def role_bindings(subject: Subject) -> str:
     bindings = {item["metadata"]["name"]: item for item in listed(subject, RBAC, "RoleBinding", subject.namespace)}
     wanted = {"namespaceAdmin": "kubeflow-admin", "default-editor": "kubeflow-edit", "default-viewer": "kubeflow-view"}
     for name, role in wanted.items():
-        require(name in bindings, f"RoleBinding {name} missing in {subject.namespace}", _operator(subject))
+        require(
+            name in bindings,
+            t("RoleBinding {name} missing in {namespace}", name=name, namespace=subject.namespace),
+            _operator(subject),
+        )
         seen = bindings[name]["roleRef"]["name"]
         require(
             seen == role,
-            f"RoleBinding {name} in {subject.namespace}: expected role {role}, found {seen}",
+            t(
+                "RoleBinding {name} in {namespace}: expected role {role}, found {seen}",
+                name=name,
+                namespace=subject.namespace,
+                role=role,
+                seen=seen,
+            ),
             _operator(subject),
         )
     owners = [entry["name"] for entry in bindings["namespaceAdmin"].get("subjects") or []]
     require(
         owners == [subject.tenant.email],
-        f"namespaceAdmin is bound to {', '.join(owners) or 'nobody'}, not {subject.tenant.email}",
+        t(
+            "namespaceAdmin is bound to {owners}, not {email}",
+            owners=", ".join(owners) or t("nobody"),
+            email=subject.tenant.email,
+        ),
         _operator(subject),
     )
     return ", ".join(wanted)
@@ -77,8 +116,16 @@ def role_bindings(subject: Subject) -> str:
 def pod_defaults(subject: Subject) -> str:
     wanted = {"access-mlflow", "access-ml-pipeline"}
     missing = wanted - names(listed(subject, "kubeflow.org/v1alpha1", "PodDefault", subject.namespace))
-    cure = f"the instructor recreates it: ./inv up --tenants {subject.tenant.num}"
-    require(not missing, f"PodDefault missing in {subject.namespace}: {', '.join(sorted(missing))}", cure)
+    cure = t("the instructor recreates it: ./inv up --tenants {number}", number=subject.tenant.num)
+    require(
+        not missing,
+        t(
+            "PodDefault missing in {namespace}: {missing}",
+            namespace=subject.namespace,
+            missing=", ".join(sorted(missing)),
+        ),
+        cure,
+    )
     return ", ".join(sorted(wanted))
 
 
@@ -91,7 +138,7 @@ def workloads(subject: Subject) -> str:
     waiting = ready.explain(pods, [])
     require(
         not waiting,
-        f"pods in {subject.namespace} do not run: {waiting[:1]}",
+        t("pods in {namespace} do not run: {why}", namespace=subject.namespace, why=next(iter(waiting), "")),
         f"kubectl describe pods -n {subject.namespace}",
     )
     for deployment in listed(subject, "apps/v1", "Deployment", subject.namespace):
@@ -105,11 +152,17 @@ def workloads(subject: Subject) -> str:
     unbound = [item["metadata"]["name"] for item in claims if item["status"]["phase"] != "Bound"]
     require(
         not unbound,
-        f"PVC not bound in {subject.namespace}: {', '.join(unbound)}",
+        t("PVC not bound in {namespace}: {unbound}", namespace=subject.namespace, unbound=", ".join(unbound)),
         f"kubectl describe pvc -n {subject.namespace}",
     )
     services = listed(subject, "v1", "Service", subject.namespace)
-    return f"{len(running(pods))} of {len(pods)} pods ready, {len(services)} services, {len(claims)} PVCs bound"
+    return t(
+        "{running} of {pods} pods ready, {services} services, {claims} PVCs bound",
+        running=len(running(pods)),
+        pods=len(pods),
+        services=len(services),
+        claims=len(claims),
+    )
 
 
 def isolation(subject: Subject) -> str:
@@ -123,17 +176,22 @@ def isolation(subject: Subject) -> str:
     }
     dry = {"dryRun": "All"}
     attempts = {
-        "list pods": refused(subject, "GET", pods.path(other)),
-        "get a pod": refused(subject, "GET", pods.path(other, "mlflow-server")),
-        "list secrets": refused(subject, "GET", subject.cluster.kind("v1", "Secret").path(other)),
-        "create a pod": refused(subject, "POST", pods.path(other), probe, dry),
-        "exec in a pod": refused(subject, "POST", pods.path(other, "mlflow-server", "exec"), query={"command": "true"}),
-        "delete pods": refused(subject, "DELETE", pods.path(other), None, dry),
+        t("list pods"): refused(subject, "GET", pods.path(other)),
+        t("get a pod"): refused(subject, "GET", pods.path(other, "mlflow-server")),
+        t("list secrets"): refused(subject, "GET", subject.cluster.kind("v1", "Secret").path(other)),
+        t("create a pod"): refused(subject, "POST", pods.path(other), probe, dry),
+        t("exec in a pod"): refused(
+            subject, "POST", pods.path(other, "mlflow-server", "exec"), query={"command": "true"}
+        ),
+        t("delete pods"): refused(subject, "DELETE", pods.path(other), None, dry),
     }
     allowed = [what for what, denied in attempts.items() if not denied]
-    cure = f"the instructor looks for the RoleBinding: kubectl get rolebindings,clusterrolebindings -A -o wide | grep {subject.tenant.email}"
+    cure = t(
+        "the instructor looks for the RoleBinding: kubectl get rolebindings,clusterrolebindings -A -o wide | grep {email}",
+        email=subject.tenant.email,
+    )
     require(not allowed, f"{subject.tenant.user} may {', '.join(allowed)} in {other}", cure)
-    return f"{len(attempts)} of {len(attempts)} attempts on {other} refused"
+    return t("{attempts} of {attempts} attempts on {other} refused", attempts=len(attempts), other=other)
 
 
 def components(subject: Subject) -> str:
@@ -141,17 +199,16 @@ def components(subject: Subject) -> str:
     found = {item["metadata"]["name"]: item for item in listed(subject, "apps/v1", "Deployment", "kubeflow")}
     cure = "./inv up; kubectl get pods -n kubeflow"
     for name in wanted:
-        require(name in found, f"Deployment {name} missing in namespace kubeflow", cure)
+        require(name in found, t("Deployment {name} missing in namespace kubeflow", name=name), cure)
         require(
             found[name].get("status", {}).get("readyReplicas", 0) > 0,
-            f"Deployment {name} in namespace kubeflow has no ready replica",
+            t("Deployment {name} in namespace kubeflow has no ready replica", name=name),
             cure,
         )
     service = get(subject, "v1", "Service", "ml-pipeline-ui", namespace="kubeflow", hint=cure)
-    labels = ",".join(f"{key}={value}" for key, value in service["spec"].get("selector", {}).items())
     require(
-        bool(running(listed(subject, "v1", "Pod", "kubeflow", labels=labels))),
-        "Service ml-pipeline-ui in namespace kubeflow has no ready pod",
+        bool(running(labelled(subject, "v1", "Pod", "kubeflow", **service["spec"].get("selector", {})))),
+        t("Service ml-pipeline-ui in namespace kubeflow has no ready pod"),
         cure,
     )
     return f"{', '.join(wanted)}, ml-pipeline-ui"
@@ -160,13 +217,43 @@ def components(subject: Subject) -> str:
 def verdict(subject: Subject) -> str:
     """Everything before passed (it is required), and the tenant may do what the labs do."""
     wanted = (("", "pods"), ("batch", "jobs"), ("apps", "deployments"), ("", "services"), ("", "configmaps"))
-    denied = [resource for group, resource in wanted if not _may_create(subject, group, resource)]
+    granted = _granted(subject)
+    denied = [
+        resource
+        for group, resource in wanted
+        if not any(_covers(rule, group, resource) for rule in granted) and not _may_create(subject, group, resource)
+    ]
     require(
         not denied,
-        f"{subject.tenant.user} may not create {', '.join(denied)} in {subject.namespace}",
+        t(
+            "{user} may not create {kinds} in {namespace}",
+            user=subject.tenant.user,
+            kinds=", ".join(denied),
+            namespace=subject.namespace,
+        ),
         _operator(subject),
     )
-    return f"the labs can be done: may create {', '.join(resource for _, resource in wanted)}"
+    return t("the labs can be done: may create {kinds}", kinds=", ".join(resource for _, resource in wanted))
+
+
+def _granted(subject: Subject) -> list[Object]:
+    """What the cluster says this tenant may do in its namespace. Not everything where webhooks authorize (EKS): what is not listed is asked for."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": subject.namespace},
+    }
+    try:
+        found: list[Object] = subject.cluster.create(review)["status"]["resourceRules"]
+    except LabError:
+        return []
+    return found
+
+
+def _covers(rule: Object, group: str, resource: str) -> bool:
+    """Whether the rule lets its holder create every object of the resource."""
+    wanted = (("verbs", "create"), ("apiGroups", group), ("resources", resource))
+    return not rule.get("resourceNames") and all({name, "*"} & set(rule.get(field) or []) for field, name in wanted)
 
 
 def _may_create(subject: Subject, group: str, resource: str) -> bool:
@@ -183,7 +270,11 @@ def _may_create(subject: Subject, group: str, resource: str) -> bool:
 
 
 def _operator(subject: Subject) -> str:
-    return f"the Profile controller makes it: kubectl describe profile {subject.tenant.profile}; ./inv up --tenants {subject.tenant.num}"
+    return t(
+        "the Profile controller makes it: kubectl describe profile {profile}; ./inv up --tenants {number}",
+        profile=subject.tenant.profile,
+        number=subject.tenant.num,
+    )
 
 
 CHECKS = (

@@ -6,13 +6,24 @@ from base64 import b64encode
 
 from lab.checks import kubeflow
 from lab.checks.base import Check, Subject, require
-from lab.checks.probes import aws, aws_refused, described, get, listed, mlflow_health, refused, running
+from lab.checks.probes import (
+    aws_refused,
+    described,
+    get,
+    has_bucket,
+    labelled,
+    listed,
+    mlflow_health,
+    refused,
+    running,
+)
 from lab.kube import Object
+from lab.messages import t
 
 
 def bucket(subject: Subject) -> str:
     name = subject.tenant.bucket
-    aws(subject.aws("s3").head_bucket, f"aws s3 mb s3://{name}; aws sts get-caller-identity", Bucket=name)
+    has_bucket(subject, name, f"aws s3 mb s3://{name}; aws sts get-caller-identity")
     return f"s3://{name} exists"
 
 
@@ -22,14 +33,18 @@ def repositories(subject: Subject) -> str:
 
 
 def access_mlflow(subject: Subject) -> str:
-    cure = f"the instructor recreates it: ./inv up --tenants {subject.tenant.num}"
+    cure = t("the instructor recreates it: ./inv up --tenants {number}", number=subject.tenant.num)
     found = get(subject, "kubeflow.org/v1alpha1", "PodDefault", "access-mlflow", namespace=subject.namespace, hint=cure)
     env = {item["name"]: item.get("value", "") for item in found["spec"].get("env", [])}
     wanted = f"http://mlflow-server.{subject.namespace}.svc.cluster.local:5000"
     seen = env.get("MLFLOW_TRACKING_URI")
-    require(seen == wanted, f"MLFLOW_TRACKING_URI in access-mlflow: expected {wanted}, found {seen}", cure)
+    require(
+        seen == wanted,
+        t("MLFLOW_TRACKING_URI in access-mlflow: expected {wanted}, found {seen}", wanted=wanted, seen=seen),
+        cure,
+    )
     missing = {"MLFLOW_S3_ENDPOINT_URL", "AWS_DEFAULT_REGION"} - set(env)
-    require(not missing, f"access-mlflow sets no {', '.join(sorted(missing))}", cure)
+    require(not missing, t("access-mlflow sets no {missing}", missing=", ".join(sorted(missing))), cure)
     return f"MLFLOW_TRACKING_URI={wanted}"
 
 
@@ -38,18 +53,23 @@ def server(subject: Subject) -> str:
     cure = f"kubectl get pods -n {namespace} -l app=mlflow-server; kubectl logs -n {namespace} deployment/mlflow-server"
     get(subject, "v1", "Service", "mlflow-server", namespace=namespace, hint=cure)
     _one_runs(
-        listed(subject, "v1", "Pod", namespace, labels="app=mlflow-server"), f"MLflow server in {namespace}", cure
+        labelled(subject, "v1", "Pod", namespace, app="mlflow-server"),
+        t("MLflow server in {namespace}", namespace=namespace),
+        cure,
     )
     postgres = "kubectl get pods -n mlflow-system -l app=postgres; kubectl logs -n mlflow-system statefulset/postgres"
     _one_runs(
-        listed(subject, "v1", "Pod", "mlflow-system", labels="app=postgres"), "PostgreSQL in mlflow-system", postgres
+        labelled(subject, "v1", "Pod", "mlflow-system", app="postgres"), t("PostgreSQL in mlflow-system"), postgres
     )
-    return f"mlflow-server:5000 answers in {mlflow_health(subject) * 1000:.0f} ms, PostgreSQL runs"
+    return t(
+        "mlflow-server:5000 answers in {milliseconds:.0f} ms, PostgreSQL runs",
+        milliseconds=mlflow_health(subject) * 1000,
+    )
 
 
 def _one_runs(pods: list[Object], what: str, cure: str) -> None:
-    require(bool(pods), f"{what}: no pod", cure)
-    require(bool(running(pods)), f"{what}: {len(pods)} pod(s), none ready", cure)
+    require(bool(pods), t("{what}: no pod", what=what), cure)
+    require(bool(running(pods)), t("{what}: {pods} pod(s), none ready", what=what, pods=len(pods)), cure)
 
 
 UNWRITABLE = {"Key": "probe", "Body": b"", "ContentMD5": b64encode(bytes(16)).decode()}
@@ -63,29 +83,37 @@ def isolation(subject: Subject) -> str:
     s3 = subject.aws("s3")
     service = subject.cluster.kind("v1", "Service")
     attempts = {
-        f"list pods in {other.namespace}": refused(
+        t("list pods in {namespace}", namespace=other.namespace): refused(
             subject, "GET", subject.cluster.kind("v1", "Pod").path(other.namespace)
         ),
-        f"reach MLflow of {other.user}": refused(
+        t("reach MLflow of {user}", user=other.user): refused(
             subject, "GET", service.path(other.namespace, "mlflow-server:5000", "proxy") + "/health"
         ),
-        f"read the database secret of {other.user}": refused(
+        t("read the database secret of {user}", user=other.user): refused(
             subject, "GET", subject.cluster.kind("v1", "Secret").path(other.namespace, "mlflow-database")
         ),
         f"list s3://{other.bucket}": aws_refused(s3.list_objects_v2, Bucket=other.bucket, MaxKeys=1),
-        f"read from s3://{other.bucket}": aws_refused(s3.get_object, Bucket=other.bucket, Key="mlflow-artifacts/"),
-        f"write to s3://{other.bucket}": aws_refused(s3.put_object, Bucket=other.bucket, **UNWRITABLE),
-        f"list images of {other.repositories[0]}": aws_refused(
+        t("read from s3://{bucket}", bucket=other.bucket): aws_refused(
+            s3.get_object, Bucket=other.bucket, Key="mlflow-artifacts/"
+        ),
+        t("write to s3://{bucket}", bucket=other.bucket): aws_refused(s3.put_object, Bucket=other.bucket, **UNWRITABLE),
+        t("list images of {repositories}", repositories=other.repositories[0]): aws_refused(
             subject.aws("ecr").list_images, repositoryName=other.repositories[0]
         ),
     }
     allowed = [what for what, denied in attempts.items() if not denied]
     cure = (
-        "the instructor mends RBAC or the IAM policy: kubectl get rolebindings -A; aws iam list-user-policies --user-name "
+        t(
+            "the instructor mends RBAC or the IAM policy: kubectl get rolebindings -A; aws iam list-user-policies --user-name "
+        )
         + subject.tenant.user
     )
     require(not allowed, f"{subject.tenant.user} may {'; '.join(allowed)}", cure)
-    return f"own namespace answers, {len(attempts)} of {len(attempts)} attempts on {other.user} refused"
+    return t(
+        "own namespace answers, {attempts} of {attempts} attempts on {user} refused",
+        attempts=len(attempts),
+        user=other.user,
+    )
 
 
 CHECKS = (

@@ -4,24 +4,52 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from lab.checks.base import Failed, Subject
 from lab.errors import LabError
 from lab.kube import Object, Refused
+from lab.messages import mark, t
 
 
 def get(subject: Subject, api_version: str, kind: str, name: str, *, namespace: str = "", hint: str = "") -> Object:
-    """The object, or Failed with Kubernetes's own words."""
+    """The object, or Failed with Kubernetes's own words. Where a check has listed its neighbours already, it is taken from that list."""
+    if subject.answers.known(("list", api_version, kind, namespace)):
+        among = [item for item in listed(subject, api_version, kind, namespace) if item["metadata"]["name"] == name]
+        if among:
+            return among[0]
     try:
-        return subject.cluster.get(api_version, kind, name, namespace)
+        return subject.answers.once(
+            ("get", api_version, kind, namespace, name), lambda: subject.cluster.get(api_version, kind, name, namespace)
+        )
     except Refused as error:
         raise Failed(error.message, hint or _cure(subject, error)) from None
 
 
-def listed(subject: Subject, api_version: str, kind: str, namespace: str, *, labels: str = "") -> list[Object]:
+def listed(subject: Subject, api_version: str, kind: str, namespace: str) -> list[Object]:
+    """Every object of the kind in the namespace."""
+    return _ask_list(subject, ("list", api_version, kind, namespace), "")
+
+
+def labelled(subject: Subject, api_version: str, kind: str, namespace: str, **labels: str) -> list[Object]:
+    """Those that have these labels."""
+    if subject.answers.known(("list", api_version, kind, namespace)):
+        return [
+            item
+            for item in listed(subject, api_version, kind, namespace)
+            if labels.items() <= item["metadata"].get("labels", {}).items()
+        ]
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    return _ask_list(subject, ("list", api_version, kind, namespace, selector), selector)
+
+
+def _ask_list(subject: Subject, question: tuple[str, ...], selector: str) -> list[Object]:
+    _, api_version, kind, namespace = question[:4]
     try:
-        return subject.cluster.list(api_version, kind, namespace, labels=labels)
+        return subject.answers.once(
+            question, lambda: subject.cluster.list(api_version, kind, namespace, labels=selector)
+        )
     except Refused as error:
         raise Failed(error.message, _cure(subject, error)) from None
 
@@ -57,21 +85,34 @@ def aws(call: Callable[..., Any], hint: str, **arguments: Any) -> Any:
         code, message = str(found.get("Code")), str(found.get("Message"))
         raise Failed(f"{error.operation_name}: {code}: {message}", _aws_cure(code, message) or hint) from None
     except BotoCoreError as error:
-        raise Failed(f"AWS does not answer: {type(error).__name__}", "./inv status; ./inv up") from None
+        raise Failed(t("AWS does not answer: {error}", error=type(error).__name__), "./inv status; ./inv up") from None
+
+
+def has_bucket(subject: Subject, name: str, hint: str) -> None:
+    """Failed where the tenant cannot see the bucket."""
+    subject.answers.once(("bucket", name), lambda: aws(subject.aws("s3").head_bucket, hint, Bucket=name))
 
 
 def described(subject: Subject, names: Sequence[str]) -> list[Any]:
-    """These ECR repositories. Asked for together; one by one where that fails, to name the one that is missing and its cure."""
-    describe = subject.aws("ecr").describe_repositories
+    """These ECR repositories. All of the tenant's are asked for together; one by one where that fails, to name the missing one and its cure."""
+    describe, everything = subject.aws("ecr").describe_repositories, subject.tenant.repositories
+    create = "aws ecr create-repository --repository-name {} --region " + subject.settings.region
+
+    def together() -> dict[str, Any]:
+        found = aws(describe, "", repositoryNames=list(everything))["repositories"]
+        return {item["repositoryName"]: item for item in found}
+
+    def alone(name: str) -> Any:
+        return aws(describe, create.format(name), repositoryNames=[name])["repositories"][0]
+
     try:
-        found = aws(describe, "", repositoryNames=list(names))["repositories"]
+        found = subject.answers.once(("repositories",), together)
     except Failed:
-        create = "aws ecr create-repository --repository-name {} --region " + subject.settings.region
-        found = [aws(describe, create.format(name), repositoryNames=[name])["repositories"][0] for name in names]
-    return sorted(found, key=lambda item: names.index(item["repositoryName"]))
+        found = {name: subject.answers.once(("repository", name), partial(alone, name)) for name in names}
+    return [found[name] for name in names]
 
 
-CLOCK = "this machine's clock is wrong: date -u; sudo timedatectl set-ntp true"
+CLOCK = mark("this machine's clock is wrong: date -u; sudo timedatectl set-ntp true")
 _KEYS = "aws configure; aws sts get-caller-identity"
 _UNKNOWN_KEYS = {"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch"}
 
@@ -109,7 +150,10 @@ def mlflow_health(subject: Subject) -> float:
         proxied(subject, "mlflow-server:5000", "health")
     except LabError as error:
         hint = f"kubectl get pods -n {subject.namespace} -l app=mlflow-server; kubectl logs -n {subject.namespace} deployment/mlflow-server"
-        raise Failed(f"MLflow server in {subject.namespace} does not answer: {error.message}", hint) from None
+        raise Failed(
+            t("MLflow server in {namespace} does not answer: {why}", namespace=subject.namespace, why=error.message),
+            hint,
+        ) from None
     return time.monotonic() - started
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+from lab.checks.answers import Answers
 from lab.checks.base import Check, Failed, Result, State, Subject
 from lab.errors import LabError
+from lab.messages import t
 
 
 def run(
@@ -31,11 +34,12 @@ def run(
 
 
 def on_one(subject: Subject, checks: Sequence[Check]) -> Iterator[Result]:
-    """A requirement that is not among `checks` (another part) does not hold a check back."""
+    """A requirement that is not among `checks` (another part) does not hold a check back. Every run asks the lab anew."""
+    subject = replace(subject, answers=Answers())
     bad: dict[str, str] = {}
     for check in checks:
         cause = next((bad[code] for code in check.requires if code in bad), "")
-        waiting = _result(subject, check, "skip", f"waits for {cause}", cause=cause) if cause else None
+        waiting = _result(subject, check, "skip", t("waits for {cause}", cause=cause), cause=cause) if cause else None
         result = waiting or _run(subject, check)
         if result.state != "pass":
             bad[check.code] = result.cause or check.code

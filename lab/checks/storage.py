@@ -5,11 +5,15 @@ The guide's step 0, credentials and account, is where ST01 begins, so that a stu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 from lab.checks.base import Check, Subject, require
-from lab.checks.probes import aws, described, proxied
+from lab.checks.probes import aws, described, has_bucket, proxied
 from lab.errors import LabError
+from lab.messages import t
 
 _AES256 = '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
 _CLOSED = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true"
@@ -19,20 +23,37 @@ def bucket(subject: Subject) -> str:
     name, settings = subject.tenant.bucket, subject.settings
     identity = aws(subject.aws("sts").get_caller_identity, "aws configure; aws sts get-caller-identity")
     account = identity["Account"]
-    cure = "aws configure" + (f"; where this is the course's: LAB_ACCOUNT={account}" if settings.aws == "real" else "")
-    require(account == settings.account, f"AWS account: expected {settings.account}, found {account}", cure)
+    cure = "aws configure" + (
+        t("; where this is the course's: LAB_ACCOUNT={account}", account=account) if settings.aws == "real" else ""
+    )
+    require(
+        account == settings.account,
+        t("AWS account: expected {wanted}, found {seen}", wanted=settings.account, seen=account),
+        cure,
+    )
     s3 = subject.aws("s3")
-    aws(s3.head_bucket, f"aws s3 mb s3://{name}", Bucket=name)
+    has_bucket(subject, name, f"aws s3 mb s3://{name}")
     region = aws(s3.get_bucket_location, "aws configure", Bucket=name)["LocationConstraint"] or "us-east-1"
     require(
         region == settings.region,
-        f"bucket {name}: expected region {settings.region}, found {region}",
+        t(
+            "bucket {name}: expected region {wanted}, found {seen}",
+            name=name,
+            wanted=settings.region,
+            seen=region,
+        ),
         f"aws s3 rb s3://{name}; aws s3 mb s3://{name}",
     )
-    objects = _count(subject, "")
-    folders = aws(s3.list_objects_v2, "", Bucket=name, Delimiter="/").get("CommonPrefixes", [])
-    shown = ", ".join(item["Prefix"] for item in folders) or "none"
-    return f"s3://{name} in {region}, {objects} objects, folders {shown} ({identity['Arn'].split(':')[-1]})"
+    found = contents(subject)
+    shown = ", ".join(sorted(found.folders)) or "none"
+    return t(
+        "s3://{name} in {region}, {objects} objects, folders {shown} ({who})",
+        name=name,
+        region=region,
+        objects=found.objects,
+        shown=shown,
+        who=identity["Arn"].split(":")[-1],
+    )
 
 
 def repositories(subject: Subject) -> str:
@@ -47,7 +68,10 @@ def repositories(subject: Subject) -> str:
 
 
 def _images(ecr: Any, repository: str) -> str:
-    images = aws(ecr.describe_images, "", repositoryName=repository)["imageDetails"]
+    pages = ecr.get_paginator("describe_images").paginate(
+        repositoryName=repository, PaginationConfig={"PageSize": 1000}
+    )
+    images = aws(lambda: [image for page in pages for image in page["imageDetails"]], "")
     newest: dict[str, Any] = max(images, key=lambda image: image["imagePushedAt"], default={})
     return f"{len(images)} images" + (f", latest {', '.join(newest.get('imageTags', ['untagged']))}" if images else "")
 
@@ -61,14 +85,43 @@ def pipelines(subject: Subject) -> str:
 
 
 def _folder(subject: Subject, prefix: str, what: str) -> str:
-    name = subject.tenant.bucket
-    found = aws(subject.aws("s3").list_objects_v2, f"aws s3 ls s3://{name}/", Bucket=name, Prefix=prefix, Delimiter="/")
+    name, found = subject.tenant.bucket, contents(subject)
     require(
-        found["KeyCount"] > 0,
-        f"s3://{name}/{prefix} is missing",
+        prefix in found.folders,
+        t("s3://{name}/{prefix} is missing", name=name, prefix=prefix),
         f"aws s3api put-object --bucket {name} --key {prefix}",
     )
-    return f"s3://{name}/{prefix}: {len(found.get('CommonPrefixes', []))} {what}"
+    return f"s3://{name}/{prefix}: {len(found.folders[prefix])} {what}"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """How many objects a bucket holds, and its folders with theirs, as `aws s3 ls` shows them: {"mlflow-artifacts/": {"1/", "2/"}}."""
+
+    objects: int
+    folders: Mapping[str, AbstractSet[str]]
+
+
+def contents(subject: Subject) -> Contents:
+    """One pass over the bucket's keys answers the object count and the folders of three checks."""
+
+    def ask() -> Contents:
+        found: Contents = aws(lambda: _read(subject), f"aws s3 ls s3://{subject.tenant.bucket}/")
+        return found
+
+    return subject.answers.once(("contents",), ask)
+
+
+def _read(subject: Subject) -> Contents:
+    objects, folders = 0, dict[str, set[str]]()
+    for page in subject.aws("s3").get_paginator("list_objects_v2").paginate(Bucket=subject.tenant.bucket):
+        for item in page.get("Contents", []):
+            objects += 1
+            top, slash, rest = item["Key"].partition("/")
+            if slash:
+                inner = folders.setdefault(f"{top}/", set())
+                inner.update([f"{rest.partition('/')[0]}/"] if "/" in rest else [])
+    return Contents(objects, folders)
 
 
 def architecture(subject: Subject) -> str:
@@ -79,12 +132,12 @@ def architecture(subject: Subject) -> str:
     algorithm = rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
     versioning = aws(s3.get_bucket_versioning, "", Bucket=name).get("Status", "off")
     cure = f"aws s3api put-bucket-versioning --bucket {name} --versioning-configuration Status=Enabled"
-    require(versioning == "Enabled", f"versioning of {name} is {versioning}", cure)
+    require(versioning == "Enabled", t("versioning of {name} is {versioning}", name=name, versioning=versioning), cure)
     cure = f"aws s3api put-public-access-block --bucket {name} --public-access-block-configuration {_CLOSED}"
     block = aws(s3.get_public_access_block, cure, Bucket=name)["PublicAccessBlockConfiguration"]
     opened = [key for key, value in block.items() if not value]
-    require(not opened, f"{name} is open to the public: {', '.join(opened)} off", cure)
-    return f"encrypted ({algorithm}), versioned, private"
+    require(not opened, t("{name} is open to the public: {opened} off", name=name, opened=", ".join(opened)), cure)
+    return t("encrypted ({algorithm}), versioned, private", algorithm=algorithm)
 
 
 def data_flow(subject: Subject) -> str:
@@ -94,18 +147,21 @@ def data_flow(subject: Subject) -> str:
     try:
         answer = proxied(subject, "mlflow-server:5000", search, {"max_results": "100"})
     except LabError as error:
-        require(False, f"MLflow of {subject.tenant.user} does not list experiments: {error.message}", cure)
+        require(
+            False,
+            t("MLflow of {user} does not list experiments: {why}", user=subject.tenant.user, why=error.message),
+            cure,
+        )
     experiments = answer.get("experiments", []) if isinstance(answer, dict) else []
-    require(bool(experiments), f"MLflow of {subject.tenant.user} has not even the Default experiment", cure)
+    require(
+        bool(experiments), t("MLflow of {user} has not even the Default experiment", user=subject.tenant.user), cure
+    )
     root = f"s3://{subject.tenant.bucket}/mlflow-artifacts"
     strays = [item["name"] for item in experiments if not item["artifact_location"].startswith(root)]
-    require(not strays, f"experiments that do not write to {root}: {', '.join(strays)}", cure)
+    require(
+        not strays, t("experiments that do not write to {root}: {strays}", root=root, strays=", ".join(strays)), cure
+    )
     return f"PostgreSQL <- MLflow ({len(experiments)} experiments) -> {root}"
-
-
-def _count(subject: Subject, prefix: str) -> int:
-    pages = subject.aws("s3").get_paginator("list_objects_v2").paginate(Bucket=subject.tenant.bucket, Prefix=prefix)
-    return sum(int(page["KeyCount"]) for page in pages)
 
 
 CHECKS = (
