@@ -50,6 +50,10 @@ class Lab:
         return {**self.environ, **{key: shlex.split(value)[0] for key, value in pairs}}
 
 
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Which of the processes that run the tests this is: each has ports of its own."""
+
+
 def free_port(low: int, high: int) -> int:
     for port in range(low, high):
         with socket.socket() as probe:
@@ -68,8 +72,9 @@ def fresh_lab(folder: Path, *, offset: int = 0) -> Iterator[Lab]:
     home = folder / "home"
     home.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("LAB_", "AWS_", "KUBE"))}
-    low = {"API": 17443, "AWS": 14566, "MLFLOW": 31500, "SERVING": 31080, "DASHBOARD": 31280, "PIPELINES": 31380}
-    ports = {name: free_port(port + offset, port + offset + 20) for name, port in low.items()}
+    low = {"API": 17443, "AWS": 14566, "MLFLOW": 31500, "SERVING": 31080, "DASHBOARD": 31280, "PIPELINES": 31800}
+    start = offset + 100 * WORKER
+    ports = {name: free_port(port + start, port + start + 20) for name, port in low.items()}
     environ = kept | {f"LAB_PORTS_{name}": str(port) for name, port in ports.items()}
     environ |= {"LAB_STATE": str(folder / "lab"), "LAB_CLUSTER": "sim", "LAB_AWS": "standin", "HOME": str(home)}
     made = Lab(environ, folder / "lab")

@@ -15,11 +15,15 @@ _REFUSAL = (
 
 
 class Proxy:
-    """TCP to 127.0.0.1:`behind`; until `refuse_until` every connection that sends a request is answered 503."""
+    """TCP to 127.0.0.1:`behind`; for a while, or for ever, every connection that sends a request is answered 503.
+
+    The while begins with the first such connection, so that a slow start does not miss it.
+    """
 
     def __init__(self, behind: int) -> None:
         self.behind = behind
-        self.refuse_until = 0.0
+        self.refuse_seconds = 0.0
+        self.began: float | None = None
         self.refused = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
 
@@ -28,7 +32,12 @@ class Proxy:
         return int(self.listener.getsockname()[1])
 
     def refuse_for(self, seconds: float) -> None:
-        self.refuse_until = time.monotonic() + seconds
+        self.refuse_seconds, self.began = seconds, None
+
+    def _refuses(self) -> bool:
+        if self.began is None:
+            self.began = time.monotonic()
+        return time.monotonic() < self.began + self.refuse_seconds
 
     def serve(self) -> None:
         """Until the listener is closed."""
@@ -41,7 +50,7 @@ class Proxy:
 
     def _handle(self, client: socket.socket) -> None:
         with client:
-            if time.monotonic() < self.refuse_until:
+            if self._refuses():
                 self.refused += 1
                 _read_request(client)
                 client.sendall(_REFUSAL)

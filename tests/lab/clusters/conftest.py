@@ -14,6 +14,7 @@ import pytest
 
 from lab import settings
 from lab.settings import Settings
+from tests.e2e.conftest import free_port
 from tests.lab.clusters.programs import Programs
 
 
@@ -44,7 +45,9 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def loaded(tmp_path: Path) -> Settings:
     """Two tenants, a folder and ports of the test's own."""
-    made = settings.load(environ={"LAB_STATE": str(tmp_path / "lab"), "LAB_PORTS_API": "21090"})
+    low = {"API": 21090, "MLFLOW": 32100, "SERVING": 32200, "DASHBOARD": 32300, "PIPELINES": 32400}
+    ports = {f"LAB_PORTS_{name}": str(free_port(port, port + 90)) for name, port in low.items()}
+    made = settings.load(environ={"LAB_STATE": str(tmp_path / "lab")} | ports)
     made.state.mkdir()
     groups = [group.model_copy(update={"users": group.users[:1]}) for group in made.tenants]
     return made.model_copy(update={"tenants": tuple(groups)})

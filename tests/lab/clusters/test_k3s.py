@@ -44,7 +44,7 @@ def run_as_k3s(k3s: K3s, programs: Programs, kubeconfig: str) -> None:
 def test_a_server_of_the_labs_own(k3s: K3s, programs: Programs, server: Server) -> None:
     run_as_k3s(k3s, programs, server.kubeconfig.read_text())
     try:
-        assert k3s.create() == "https://127.0.0.1:21090"
+        assert k3s.create() == f"https://127.0.0.1:{k3s.settings.ports.api}"
         assert programs.calls() == [f"k3s server --config {k3s.folder}/config.yaml"]
         assert k3s.create() == "already running"
         assert k3s.capabilities.owned
@@ -58,7 +58,7 @@ def test_a_server_of_the_labs_own(k3s: K3s, programs: Programs, server: Server) 
 def test_configuration(k3s: K3s) -> None:
     k3s._write_files()
     config = yaml.safe_load((k3s.folder / "config.yaml").read_text())
-    assert config["https-listen-port"] == 21090
+    assert config["https-listen-port"] == k3s.settings.ports.api
     assert config["data-dir"] == f"{k3s.folder}/data"
     assert config["disable-default-registry-endpoint"] is True
     registries = yaml.safe_load(Path(config["private-registry"]).read_text())

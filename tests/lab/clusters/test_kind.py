@@ -45,7 +45,7 @@ def shelve(settings: Settings, *names: str) -> Path:
 
 
 def test_create(kind: Kind, programs: Programs) -> None:
-    assert kind.create() == "https://127.0.0.1:21090, 1 node"
+    assert kind.create() == f"https://127.0.0.1:{kind.settings.ports.api}, 1 node"
     folder = kind.folder
     (made,) = programs.calls("kind create")
     where = f"--config {folder}/config.yaml --kubeconfig {folder}/kubeconfig"
@@ -58,7 +58,7 @@ def test_create(kind: Kind, programs: Programs) -> None:
 def test_configuration(kind: Kind, loaded: Settings) -> None:
     Kind(loaded.model_copy(update={"nodes": 3})).create()
     config = yaml.safe_load((kind.folder / "config.yaml").read_text())
-    assert config["networking"] == {"apiServerAddress": "127.0.0.1", "apiServerPort": 21090}
+    assert config["networking"] == {"apiServerAddress": "127.0.0.1", "apiServerPort": loaded.ports.api}
     assert [node["role"] for node in config["nodes"]] == ["control-plane", "worker", "worker"]
     assert [len(node.get("extraPortMappings", [])) for node in config["nodes"]] == [4, 0, 0]
     assert all(port["listenAddress"] == "127.0.0.1" for port in config["nodes"][0]["extraPortMappings"])
