@@ -37,10 +37,10 @@ def keep(state: Path, choice: Choice) -> None:
     if kept.cluster and kept.cluster != choice.cluster:
         raise LabError(
             t(
-                "the lab in {state} is on {cluster}, not {choice_cluster}",
+                "the lab in {state} is on {cluster}, not {wanted}",
                 state=state,
                 cluster=kept.cluster,
-                choice_cluster=choice.cluster,
+                wanted=choice.cluster,
             ),
             t("./inv down --purge removes it; LAB_STATE=/another/folder keeps both"),
         )

@@ -21,10 +21,15 @@ import urllib3
 from lab import images
 from lab.connection import Connection, connect
 from lab.errors import ClusterError
+from lab.messages import t
 
 Object: TypeAlias = dict[str, Any]
 
 FIELD_MANAGER = "mlops-lab"
+
+
+class NotServed(ClusterError):
+    """The cluster has no such kind."""
 
 
 class Refused(ClusterError):
@@ -107,8 +112,12 @@ class Cluster:
             answer = connection.pool.request(method, url, body=data, headers=headers, timeout=seconds, retries=False)
         except urllib3.exceptions.HTTPError as error:
             raise ClusterError(
-                f"the cluster at {connection.server} does not answer ({type(error).__name__})",
-                "is the lab up? ./inv up",
+                t(
+                    "the cluster at {server} does not answer ({error})",
+                    server=connection.server,
+                    error=type(error).__name__,
+                ),
+                t("is the lab up? ./inv up"),
             ) from None
         if answer.status >= 400:
             raise _refused(answer.status, _decode(answer.data), method=method, path=path)
@@ -196,9 +205,9 @@ class Cluster:
         if key not in kinds:
             kinds.update(self._discover(api_version))
         if key not in kinds:
-            raise ClusterError(
-                f"the cluster does not serve {api_version} {kind}",
-                "has its CustomResourceDefinition been applied? ./inv up",
+            raise NotServed(
+                t("the cluster does not serve {api_version} {kind}", api_version=api_version, kind=kind),
+                t("has its CustomResourceDefinition been applied? ./inv up"),
             )
         return kinds[key]
 
@@ -221,10 +230,11 @@ class Cluster:
         while (missing := ready()) is not None:
             if time.monotonic() > deadline:
                 raise ClusterError(
-                    f"not ready after {seconds:.0f} s: {missing}", "./inv status shows what runs, ./inv logs why"
+                    t("not ready after {seconds:.0f} s: {missing}", seconds=seconds, missing=missing),
+                    t("./inv status shows what runs, ./inv logs why"),
                 )
             if cancelled.wait(every):
-                raise ClusterError(f"given up: {missing}")
+                raise ClusterError(t("given up: {missing}", missing=missing))
 
     def pause(self, seconds: float, until: str) -> None:
         """A moment before the next look at what others bring about; `until` says what that is."""

@@ -17,6 +17,7 @@ from lab import apply, ready
 from lab.clusters.base import IMAGES, Image
 from lab.errors import ClusterError, LabError
 from lab.kube import Object
+from lab.messages import t
 from lab.world import World
 
 NAMESPACE, NAME, CONTAINER = "mlops-serving", "iris-serving", "serving"
@@ -51,27 +52,36 @@ def rollout(world: World, image: str, say: Say) -> None:
     deployment = _deployment(world)
     image = image or _next(_image(deployment))
     if not _NAME.fullmatch(image):
-        raise LabError(f"--image {image[:60]!r} is no image name", f"for example: ./inv rollout --image {OURS}-v2")
+        raise LabError(
+            t("--image {image!r} is no image name", image=image[:60]),
+            t("for example: ./inv rollout --image {image}-v2", image=OURS),
+        )
     _build(world, image, say)
     name = world.provider.image(image)
     if name == _image(deployment):
         say(f"{NAME} runs {image} already")
     template = {"spec": {"containers": [{"name": CONTAINER, "image": name, "imagePullPolicy": "IfNotPresent"}]}}
-    body = {"metadata": {"annotations": {CHANGE_CAUSE: f"rollout to {image}"}}, "spec": {"template": template}}
+    body = {
+        "metadata": {"annotations": {CHANGE_CAUSE: f"rollout to {image}"}},
+        "spec": {"template": template},
+    }
     _patch(world, body, "application/strategic-merge-patch+json")
     follow(world, say)
-    say(f"✓ {NAME} runs {image}\n  → ./inv rollback goes back")
+    say(t("✓ {name} runs {image}\n  → ./inv rollback goes back", name=NAME, image=image))
 
 
 def rollback(world: World, revision: str, say: Say) -> None:
     """Back to the revision before this one, or to `revision`: `kubectl rollout undo`."""
     deployment = _deployment(world)
     chosen = choose(revisions(deployment, world.cluster.list("apps/v1", "ReplicaSet", NAMESPACE)), revision)
-    say(f"back to revision {chosen.number}, image {chosen.image}")
+    say(t("back to revision {number}, image {image}", number=chosen.number, image=chosen.image))
     template = dict(chosen.replica_set["spec"]["template"])
     labels = {key: value for key, value in template["metadata"]["labels"].items() if key != "pod-template-hash"}
     template["metadata"] = template["metadata"] | {"labels": labels}
-    cause = {**deployment["metadata"].get("annotations", {}), CHANGE_CAUSE: f"rollback to revision {chosen.number}"}
+    cause = {
+        **deployment["metadata"].get("annotations", {}),
+        CHANGE_CAUSE: f"rollback to revision {chosen.number}",
+    }
     steps = [
         {"op": "replace", "path": "/spec/template", "value": template},
         {"op": "add", "path": "/metadata/annotations", "value": cause},
@@ -96,13 +106,16 @@ def choose(found: list[Revision], text: str) -> Revision:
     known = ", ".join(f"{one.number} ({one.image})" for one in found[:-1])
     if not known:
         raise LabError(
-            f"{NAME} has had one revision only: there is nothing to go back to", f"./inv rollout --image {OURS}-v2"
+            t("{name} has had one revision only: there is nothing to go back to", name=NAME),
+            f"./inv rollout --image {OURS}-v2",
         )
     if not text:
         return found[-2]
     chosen = [one for one in found[:-1] if str(one.number) == text]
     if not chosen:
-        raise LabError(f"{NAME} has no earlier revision {text!r}", f"there are {known}")
+        raise LabError(
+            t("{name} has no earlier revision {text!r}", name=NAME, text=text), t("there are {known}", known=known)
+        )
     return chosen[0]
 
 
@@ -121,7 +134,7 @@ def follow(world: World, say: Say, *, seconds: float = SECONDS, clock: Callable[
         if missing is None:
             return
         _give_up(world, deployment, late=clock() - started > seconds, missing=missing)
-        world.cluster.pause(0.3, f"every pod of {NAME} to be of this release and ready")
+        world.cluster.pause(0.3, t("every pod of {name} to be of this release and ready", name=NAME))
 
 
 def _is_seen(deployment: Object) -> bool:
@@ -134,7 +147,7 @@ def counts(deployment: Object) -> str:
     status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     new, all_, good = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "readyReplicas"))
     old = f", {all_ - new} old" if all_ > new else ""
-    return f"{new} of {wanted} pods new{old}, {good} ready"
+    return t("{new} of {wanted} pods new{old}, {good} ready", new=new, wanted=wanted, old=old, good=good)
 
 
 def _give_up(world: World, deployment: Object, *, late: bool, missing: str) -> None:
@@ -147,7 +160,9 @@ def _give_up(world: World, deployment: Object, *, late: bool, missing: str) -> N
     if late or _HOPELESS & set(waiting):
         why = apply.why(world.cluster, {"kind": "Deployment", **deployment})
         raise ClusterError(
-            "\n  ".join([f"the rollout does not get on: {missing}; the old pods go on answering", *why]),
+            "\n  ".join(
+                [t("the rollout does not get on: {missing}; the old pods go on answering", missing=missing), *why]
+            ),
             "./inv rollback",
         )
 
@@ -160,7 +175,7 @@ def _reasons(pod: Object) -> list[str]:
 def _deployment(world: World) -> Object:
     found = world.cluster.find("apps/v1", "Deployment", NAME, NAMESPACE)
     if found is None:
-        raise LabError(f"there is no {NAME} in {NAMESPACE}", "./inv up")
+        raise LabError(t("there is no {name} in {namespace}", name=NAME, namespace=NAMESPACE), "./inv up")
     return found
 
 
@@ -181,10 +196,10 @@ def _build(world: World, image: str, say: Say) -> None:
     match = _TAG.fullmatch(image)
     if match is None:
         if image.startswith("ops-demo:") and image != OURS:
-            say(f"{image} is not built here: only {OURS}-NAME is")
+            say(t("{image} is not built here: only {ours}-NAME is", image=image, ours=OURS))
         return
     note = world.provider.load_images([Image(image, dockerfile(match[1], world.settings.state / "releases"))])
-    say(f"built {image} from serving/" + (f" ({note})" if note else ""))
+    say(t("built {image} from serving/", image=image) + (f" ({note})" if note else ""))
 
 
 def dockerfile(release: str, folder: Path) -> Path:
@@ -192,7 +207,9 @@ def dockerfile(release: str, folder: Path) -> Path:
     original = next(one.dockerfile for one in IMAGES if one.tag == OURS)
     text, number = re.subn(r"^ARG RELEASE=.*$", f"ARG RELEASE={release}", original.read_text(), flags=re.MULTILINE)
     if number != 1:
-        raise LabError(f"{original} has no line ARG RELEASE=", "git checkout images/serving/Dockerfile")
+        raise LabError(
+            t("{original} has no line ARG RELEASE=", original=original), "git checkout images/serving/Dockerfile"
+        )
     copy = folder / release / original.parent.name
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(original.parent, copy)

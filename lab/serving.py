@@ -13,9 +13,10 @@ from http.client import HTTPException
 from typing import Any
 
 from lab.errors import LabError
+from lab.messages import mark, t
 
-EXAMPLE = "for example: ./inv predict --features 5.1,3.5,1.4,0.2"
-TRAIN = "train one: ./inv train --n-estimators 200 (and ./inv status shows what runs)"
+EXAMPLE = mark("for example: ./inv predict --features 5.1,3.5,1.4,0.2")
+TRAIN = mark("train one: ./inv train --n-estimators 200 (and ./inv status shows what runs)")
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -39,8 +40,10 @@ def numbers(text: str) -> list[float]:
     """Four finite numbers separated by commas. Raises LabError for anything else, naming the part."""
     parts = [part.strip() for part in text.split(",")] if text.strip() else []
     if len(parts) != 4:
-        names = "sepal length, sepal width, petal length, petal width"
-        raise LabError(f"--features needs 4 numbers ({names}), not {len(parts)}", EXAMPLE)
+        names = t("sepal length, sepal width, petal length, petal width")
+        raise LabError(
+            t("--features needs 4 numbers ({names}), not {parts}", names=names, parts=len(parts)), t(EXAMPLE)
+        )
     return [_number(part) for part in parts]
 
 
@@ -48,9 +51,9 @@ def _number(part: str) -> float:
     try:
         value = float(part)
     except ValueError:
-        raise LabError(f"--features: {part[:40]!r} is not a number", EXAMPLE) from None
+        raise LabError(t("--features: {part!r} is not a number", part=part[:40]), t(EXAMPLE)) from None
     if not math.isfinite(value):
-        raise LabError(f"--features: {part[:40]!r} is not a finite number", EXAMPLE)
+        raise LabError(t("--features: {part!r} is not a finite number", part=part[:40]), t(EXAMPLE))
     return value
 
 
@@ -92,7 +95,9 @@ def _prediction(base_url: str, answer: Any) -> Prediction:
             run_id=identity["run_id"],
         )
     except (KeyError, TypeError) as error:
-        raise LabError(f"what answers at {base_url} is not the iris service", "./inv doctor") from error
+        raise LabError(
+            t("what answers at {base_url} is not the iris service", base_url=base_url), "./inv doctor"
+        ) from error
 
 
 def model(base_url: str) -> Any:
@@ -120,10 +125,11 @@ def _ask(request: str | urllib.request.Request) -> Any:
     except (OSError, HTTPException) as error:
         why = getattr(error, "reason", error)
         raise NotReady(
-            f"the iris service does not answer at {url}: {why}", f"without a model it is not ready; {TRAIN}"
+            t("the iris service does not answer at {url}: {why}", url=url, why=why),
+            t("without a model it is not ready; {cure}", cure=t(TRAIN)),
         ) from None
     except ValueError:
-        raise LabError(f"what answers at {url} is not the iris service", "./inv doctor") from None
+        raise LabError(t("what answers at {url} is not the iris service", url=url), "./inv doctor") from None
 
 
 def _refused(code: int, body: bytes) -> LabError:
@@ -132,7 +138,7 @@ def _refused(code: int, body: bytes) -> LabError:
     except (ValueError, KeyError, TypeError):
         detail = body.decode(errors="replace")[:200]
     if code == 503:
-        return NotReady(f"the iris service is not ready: {detail}", TRAIN)
+        return NotReady(t("the iris service is not ready: {detail}", detail=detail), t(TRAIN))
     if code == 422 and isinstance(detail, list):
-        return LabError("; ".join(str(item.get("msg", item)) for item in detail), EXAMPLE)
-    return LabError(f"the iris service answers {code}: {detail}", "./inv logs iris-serving")
+        return LabError("; ".join(str(item.get("msg", item)) for item in detail), t(EXAMPLE))
+    return LabError(t("the iris service answers {code}: {detail}", code=code, detail=detail), "./inv logs iris-serving")

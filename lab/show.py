@@ -46,10 +46,10 @@ def summary(world: World, people: Sequence[Tenant], done: Sequence[Progress]) ->
     for name, value in (*urls(world.settings), tenants, ("kubeconfig", str(world.kubeconfig))):
         console.print(f"  {name:<17}{value}", soft_wrap=True, markup=False)
     if world.aws.capabilities.shortcomings:
-        console.print(f"  note: {world.aws.capabilities.shortcomings}", style="yellow")
+        console.print(f"  note: {t(world.aws.capabilities.shortcomings)}", style="yellow")
     console.print("\nnext:")
     for command, what in _NEXT:
-        console.print(f"  {command:<46}{what}", soft_wrap=True)
+        console.print(f"  {command:<46}{t(what)}", soft_wrap=True)
 
 
 _NEXT = (
@@ -102,8 +102,8 @@ def trained(result: TrainResult | None, *, as_json: bool) -> None:
         t("moved here")
         if result.champion
         else t(
-            "stays: {champion_reason}; ./inv promote {version} moves it",
-            champion_reason=result.champion_reason,
+            "stays: {reason}; ./inv promote {version} moves it",
+            reason=result.champion_reason,
             version=result.version,
         )
     )

@@ -21,6 +21,7 @@ from lab.errors import LabError
 from lab.experiments import dead, tables
 from lab.experiments.mlflow import Place
 from lab.kube import Cluster, Object, Refused
+from lab.messages import t
 from lab.settings import ROOT, Tenant
 from lab.world import World
 from training.arguments import parse
@@ -70,7 +71,7 @@ def checked(arguments: Sequence[str]) -> list[str]:
         parse(arguments)
     except BadArguments as error:
         message = str(error).removeprefix("argument ")
-        raise LabError(message, "for example: ./inv train --n-estimators 200 --max-depth 20") from None
+        raise LabError(message, t("for example: ./inv train --n-estimators 200 --max-depth 20")) from None
     return list(arguments)
 
 
@@ -115,7 +116,7 @@ def run(
         return None
     found, image = finished(place, name, say=say)
     if place.tenant:
-        say(f"to open the run: kubectl port-forward svc/mlflow-server -n {namespace} 5000:5000")
+        say(t("to open the run: kubectl port-forward svc/mlflow-server -n {namespace} 5000:5000", namespace=namespace))
     url = "http://127.0.0.1:5000" if place.tenant else f"http://127.0.0.1:{world.settings.ports.mlflow}"
     return TrainResult(
         job=name,
@@ -185,14 +186,16 @@ def create(cluster: Cluster, manifest: Object) -> Object:
         return cluster.create(manifest)
     except Refused as error:
         if error.code == 404:
-            hint = "is the lab up? ./inv up"
+            hint = t("is the lab up? ./inv up")
         elif "quota" in error.message:
             hint = (
                 f"kubectl describe resourcequota -n {namespace}; kubectl delete job -l app=iris-training -n {namespace}"
             )
         else:
             hint = "./inv doctor"
-        raise LabError(f"no training Job in {namespace}: {error.message}", hint) from None
+        raise LabError(
+            t("no training Job in {namespace}: {why}", namespace=namespace, why=error.message), hint
+        ) from None
 
 
 def wait(cluster: Cluster, name: str, namespace: str, *, say: Say, seconds: float = 1800) -> Mapping[str, Any]:
@@ -203,7 +206,7 @@ def wait(cluster: Cluster, name: str, namespace: str, *, say: Say, seconds: floa
         if pod is None:
             _refuse_failed(cluster, name, namespace, words)
             _refuse_stuck(cluster, name, namespace)
-            cluster.pause(0.1, f"the log of Job {name} in {namespace}, to its result")
+            cluster.pause(0.1, t("the log of Job {name} in {namespace}, to its result", name=name, namespace=namespace))
             continue
         done.add(pod["metadata"]["name"])
         for line in _log(cluster, pod):
@@ -212,7 +215,15 @@ def wait(cluster: Cluster, name: str, namespace: str, *, say: Say, seconds: floa
                 return result
             words = _failure(line) or words
             say(f"  {line}")
-    raise LabError(f"Job {name} in {namespace} did not end within {seconds:.0f} s", _look(name, namespace))
+    raise LabError(
+        t(
+            "Job {name} in {namespace} did not end within {seconds:.0f} s",
+            name=name,
+            namespace=namespace,
+            seconds=seconds,
+        ),
+        _look(name, namespace),
+    )
 
 
 def _failure(line: str) -> str:
@@ -240,17 +251,19 @@ def _log(cluster: Cluster, pod: Object) -> Iterator[str]:
     try:
         yield from cluster.lines(path, {"follow": "true", "container": "training"})
     except Refused as error:
-        yield f"no log: {error.message}"
+        yield t("no log: {why}", why=error.message)
 
 
 def _refuse_failed(cluster: Cluster, name: str, namespace: str, words: str) -> None:
     found = cluster.find("batch/v1", "Job", name, namespace)
     if found is None:
-        raise LabError(f"Job {name} in {namespace} was deleted", "./inv train starts another")
+        raise LabError(
+            t("Job {name} in {namespace} was deleted", name=name, namespace=namespace), t("./inv train starts another")
+        )
     for kind in ("Failed", "Complete"):
         condition = ready.condition(found, kind)
         if condition.get("status") == "True":
-            reason = words or condition.get("message") or "its log has no result"
+            reason = words or condition.get("message") or t("its log has no result")
             raise LabError(f"Job {name} in {namespace} failed: {reason}", _look(name, namespace))
 
 
@@ -260,8 +273,11 @@ def _refuse_stuck(cluster: Cluster, name: str, namespace: str) -> None:
     events = [] if pods and not hopeless(pods) else _events(cluster, name, namespace)
     refused = not pods and any(event.get("reason") == "FailedCreate" for event in events)
     if hopeless(pods) or refused:
-        why = "; ".join(ready.explain(pods, events)) or "see its events"
-        raise LabError(f"Job {name} in {namespace} does not start: {why}", _look(name, namespace))
+        why = "; ".join(ready.explain(pods, events)) or t("see its events")
+        raise LabError(
+            t("Job {name} in {namespace} does not start: {why}", name=name, namespace=namespace, why=why),
+            _look(name, namespace),
+        )
 
 
 def hopeless(pods: Sequence[Object]) -> bool:

@@ -13,8 +13,9 @@ from lab.checks.base import Check, Result, Subject
 from lab.checks.runner import run
 from lab.errors import LabError
 from lab.messages import t
-from lab.reports import data, guide, text
+from lab.reports import data, guide
 from lab.reports import html as page
+from lab.reports.live import Live
 from lab.settings import Tenant
 from lab.world import World
 
@@ -39,17 +40,28 @@ def output(*, as_json: bool, lang: str, junit: str, html: str) -> Output:
 def main(world: World, out: Output, *, user: str, part: str, watch: bool) -> int:
     """Report once, or again and again until green; returns the number of failed checks (at most 250, so that it fits an exit code)."""
     while True:
-        results = verify(world, user=user, part=part)
-        _report(results, out)
+        results = _told(world, out, user=user, part=part)
+        _files(results, out)
         failed = sum(result.state == "fail" for result in results)
         if not watch or not failed:
             return min(failed, 250)
         time.sleep(WATCH_SECONDS)
 
 
-def _report(results: Sequence[Result], out: Output) -> None:
-    forms = {"text": text.render, "ko": guide.render, "json": data.as_json}
-    print(forms[out.form](results), flush=True)
+def _told(world: World, out: Output, *, user: str, part: str) -> list[Result]:
+    """The results, after showing them: the terminal's text line by line as they come, the other forms whole."""
+    if out.form != "text":
+        results = verify(world, user=user, part=part)
+        print({"ko": guide.render, "json": data.as_json}[out.form](results), flush=True)
+        return results
+    people, chosen = _people(world, user), choose(part)
+    live = Live([tenant.user for tenant in people], chosen, say=lambda line: print(line, flush=True))
+    results = run([subject(world, tenant) for tenant in people], chosen, done=live.tell)
+    live.end()
+    return results
+
+
+def _files(results: Sequence[Result], out: Output) -> None:
     for path, render in ((out.junit, data.as_junit), (out.html, page.render)):
         if path:
             _write(Path(path), render(results))
@@ -67,12 +79,15 @@ def _write(path: Path, content: str) -> None:
 
 def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
     """Checks of one part or all, for the tenants named or all that were started ("", "all"), each as that tenant."""
+    return run([subject(world, tenant) for tenant in _people(world, user)], choose(part))
+
+
+def _people(world: World, user: str) -> tuple[Tenant, ...]:
     if world.visiting and user in ("", "all"):
         raise LabError(
-            t("this cluster was not brought up by the lab: whose tenant are you there?"), "./inv verify --user 01 ..."
+            "this cluster was not brought up by the lab: whose tenant are you there?", "./inv verify --user 01 ..."
         )
-    people = started(world) if user in ("", "all") else world.settings.choose(user)
-    return run([subject(world, tenant) for tenant in people], choose(part))
+    return started(world) if user in ("", "all") else world.settings.choose(user)
 
 
 def choose(part: str) -> Sequence[Check]:

@@ -15,6 +15,7 @@ from lab.agent.objects import KIND, NAMESPACE, Request, now
 from lab.errors import LabError
 from lab.faults import rehearse as rehearsals
 from lab.kube import Kind, Object, Refused
+from lab.messages import t
 from lab.world import World
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Errands:
     def _accept(self, request: Request) -> None:
         if request.state == "running":
             # Begun by an agent that ended in the middle; what it broke, its rehearsal mended before it ended.
-            self._answer(request, state="failed", message="the agent was started anew meanwhile; press again")
+            self._answer(request, state="failed", message=t("the agent was started anew meanwhile; press again"))
         elif request.verb == "verify":
             self._due.touch([request.user] if request.user else None)
             self._answer(request, state="done", message="checking")
@@ -83,7 +84,9 @@ class Errands:
         try:
             verb = VERBS.get(request.verb)
             if verb is None:
-                raise LabError(f"no verb {request.verb!r}", f"one of: verify, {', '.join(VERBS)}")
+                raise LabError(
+                    t("no verb {verb!r}", verb=request.verb), t("one of: verify, {names}", names=", ".join(VERBS))
+                )
             state, message = verb(self._world, request, say)
         except LabError as error:
             state, message = "failed", f"{error.message} {error.hint}".strip()
@@ -102,13 +105,13 @@ class Errands:
 def _break(world: World, request: Request, say: Callable[[str], None]) -> tuple[str, str]:
     fault, tenant = faults.find(request.fault), world.settings.one(request.user)
     fault.break_it(world, tenant)
-    return "done", f"{fault.name} is broken for {tenant.user}"
+    return "done", t("{name} is broken for {user}", name=fault.name, user=tenant.user)
 
 
 def _mend(world: World, request: Request, say: Callable[[str], None]) -> tuple[str, str]:
     fault, tenant = faults.find(request.fault), world.settings.one(request.user)
     fault.mend_it(world, tenant)
-    return "done", f"{fault.name} of {tenant.user} is mended"
+    return "done", t("{name} of {user} is mended", name=fault.name, user=tenant.user)
 
 
 def _rehearse(world: World, request: Request, say: Callable[[str], None]) -> tuple[str, str]:
@@ -116,7 +119,7 @@ def _rehearse(world: World, request: Request, say: Callable[[str], None]) -> tup
     chosen = [faults.find(request.fault)] if request.fault else list(faults.REGISTRY)
     done = rehearsals.rehearse(world, tenant, chosen, say=say)
     good = sum(one.good for one in done)
-    return ("done" if good == len(done) else "failed"), f"{good} of {len(done)} as expected"
+    return ("done" if good == len(done) else "failed"), t("{good} of {done} as expected", good=good, done=len(done))
 
 
 VERBS = {"break": _break, "mend": _mend, "rehearse": _rehearse}

@@ -29,6 +29,8 @@ class Capabilities:
     has_eks: bool
     shortcomings: str = ""
     """One line for the summary of `up`; empty where there is nothing to say."""
+    images: tuple[str, ...] = ()
+    """Images that it needs, pinned; a bundle has them."""
 
 
 class Provider(Protocol):

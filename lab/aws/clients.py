@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.aws.base import Keys, Provider
 from lab.errors import AwsError
+from lab.messages import t
 
 _making = threading.Lock()
 
@@ -55,7 +56,7 @@ class NoKeys(Clients):
     def __call__(self, service: str) -> Any:
         number = self.user.removeprefix("user")
         raise AwsError(
-            f"Unable to locate credentials of {self.user} (users/{self.user}/aws.ini)",
+            t("Unable to locate credentials of {user} (users/{user}/aws.ini)", user=self.user),
             f"aws configure; aws sts get-caller-identity; new keys: ./inv up --tenants {number}",
         )
 
@@ -84,6 +85,13 @@ def refused(error: Exception) -> AwsError:
     if response:
         found = response.get("Error", {})
         return AwsError(
-            f"AWS refused {getattr(error, 'operation_name', '')}: {found.get('Code')}: {found.get('Message')}"
+            t(
+                "AWS refused {operation}: {code}: {message}",
+                operation=getattr(error, "operation_name", ""),
+                code=found.get("Code"),
+                message=found.get("Message"),
+            )
         )
-    return AwsError(f"the AWS stand-in does not answer: {type(error).__name__}", "is the lab up? ./inv up")
+    return AwsError(
+        t("the AWS stand-in does not answer: {error}", error=type(error).__name__), t("is the lab up? ./inv up")
+    )

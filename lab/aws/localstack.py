@@ -22,9 +22,11 @@ from lab import ports, shell
 from lab.aws import routes
 from lab.aws.base import Capabilities, Keys
 from lab.aws.standin import StandIn
+from lab.clusters import supply
 from lab.clusters.base import Finding
 from lab.errors import AwsError, LabError, ToolMissing
 from lab.files import write_private
+from lab.messages import mark, t
 from lab.settings import ROOT, Settings
 
 COMPOSE = ROOT / "docker-compose.localstack.yml"
@@ -40,8 +42,9 @@ FREE = Capabilities(
     keeps_data=False,
     has_ecr=True,
     has_eks=True,
-    shortcomings="LocalStack enforces no IAM (tenants can read each other's buckets) and keeps nothing over a restart; "
-    "--aws standin does both",
+    shortcomings=mark(
+        "LocalStack enforces no IAM (tenants can read each other's buckets) and keeps nothing over a restart; --aws standin does both"
+    ),
 )
 
 
@@ -74,13 +77,14 @@ class LocalStack:
             ports.require_free(self.settings.ports.aws, "LocalStack", "ports.aws", "LAB_PORTS_AWS")
             self._bring_up(address)
         elif self.running():
-            return "already running"
+            return t("already running")
         write_private(self._record, self._session() or "")
         self.beside.start(address)
-        return f"LocalStack at {self.endpoint()}, the stand-in at {self.endpoint('sts')}"
+        return t("LocalStack at {here}, the stand-in at {other}", here=self.endpoint(), other=self.endpoint("sts"))
 
     def _bring_up(self, address: str) -> None:
         """What compose had made before it failed is removed again."""
+        self._take_from_bundle()
         try:
             self._compose("up", "--detach", "localstack", address=address)
             self._wait()
@@ -88,6 +92,12 @@ class LocalStack:
             with contextlib.suppress(AwsError):
                 self._compose("down", "--volumes", "--timeout", "5")
             raise
+
+    def _take_from_bundle(self) -> None:
+        """Without a network: a bundle made with --aws localstack has the image, by its tag alone."""
+        shelved = supply.shelf(self.settings, IMAGE)
+        if shelved is not None and not image_here():
+            supply.docker("load", "-i", str(shelved))
 
     def running(self) -> bool:
         """Both answer, and LocalStack is the one that `start` left here: another one has none of its buckets."""
@@ -137,13 +147,14 @@ class LocalStack:
         while self._session() is None:
             if time.monotonic() > deadline or not self._compose("ps", "--quiet", "localstack").strip():
                 raise AwsError(
-                    f"LocalStack did not get ready:\n{self._tail()}", "./inv up --aws standin needs no Docker"
+                    t("LocalStack did not get ready:\n{tail}", tail=self._tail()),
+                    t("./inv up --aws standin needs no Docker"),
                 )
             time.sleep(0.5)
 
     def _tail(self) -> str:
         lines = self._compose("logs", "--tail", "8", "localstack").strip().splitlines()
-        return "\n".join(f"    {line}" for line in lines) or "    (no log)"
+        return "\n".join(f"    {line}" for line in lines) or t("    (no log)")
 
     def _compose(self, *command: str, address: str = "127.0.0.1") -> str:
         chosen = PAID if self.environ.get(routes.TOKEN) else image_here() or PINNED
@@ -159,7 +170,7 @@ class LocalStack:
             raise
         except LabError as error:
             raise AwsError(
-                f"LocalStack cannot be started: {error.message}", "./inv up --aws standin needs no Docker"
+                t("LocalStack cannot be started: {why}", why=error.message), t("./inv up --aws standin needs no Docker")
             ) from None
 
 
@@ -189,7 +200,9 @@ def compose_command() -> list[str]:
         return [docker, "compose"]
     if older := shutil.which("docker-compose"):
         return [older]
-    raise ToolMissing("docker compose is not installed", "install it, or ./inv up --aws standin, which needs no Docker")
+    raise ToolMissing(
+        "docker compose is not installed", t("install it, or ./inv up --aws standin, which needs no Docker")
+    )
 
 
 def _works(command: list[str]) -> bool:
@@ -216,7 +229,7 @@ def _engine() -> Finding:
     from lab.build import engine
 
     good = engine.answers()
-    return Finding(good, "Docker", "answers" if good else "no engine answers", "" if good else engine.HINT)
+    return Finding(good, "Docker", "answers" if good else t("no engine answers"), "" if good else t(engine.HINT))
 
 
 def _compose_found() -> Finding:
@@ -234,7 +247,7 @@ def worth_it(here: Probe = image_here) -> tuple[bool, str]:
     from lab.build import engine
 
     if here():
-        return True, "Docker has its image; no IAM, nothing kept: --aws standin has both"
+        return True, t("Docker has its image; no IAM, nothing kept: --aws standin has both")
     if engine.answers():
-        return False, f"Docker has no {IMAGE}; --aws localstack pulls it"
-    return False, "needs no Docker and no account"
+        return False, t("Docker has no {image}; --aws localstack pulls it", image=IMAGE)
+    return False, t("needs no Docker and no account")

@@ -17,6 +17,7 @@ from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
 from lab.errors import AwsError
 from lab.files import write_private
+from lab.messages import mark, t
 from lab.settings import Settings
 
 STS_ENDPOINT: str | None = None
@@ -26,8 +27,10 @@ CAPABILITIES = Capabilities(
     keeps_data=True,
     has_ecr=True,
     has_eks=True,
-    shortcomings="the lab's own pods ask for S3 inside the cluster, where a real account is not: tenants have buckets, "
-    "repositories and users, but MLflow's artifacts and serving need --aws standin",
+    shortcomings=mark(
+        "the lab's own pods ask for S3 inside the cluster, where a real account is not: tenants have buckets, repositories and users, "
+        "but MLflow's artifacts and serving need --aws standin"
+    ),
 )
 
 
@@ -58,7 +61,11 @@ class Real:
         who = self._require_named()
         if self._agreed() == who.account:
             return None
-        return f"up creates buckets, repositories and IAM users in AWS account {who.account}, as {who.arn}"
+        return t(
+            "up creates buckets, repositories and IAM users in AWS account {account}, as {arn}",
+            account=who.account,
+            arn=who.arn,
+        )
 
     def agree(self) -> None:
         write_private(self._consent, self.identity().account)
@@ -67,8 +74,8 @@ class Real:
         """Refuses unless somebody agreed to this very account being changed: what follows creates things there."""
         if (question := self.question()) is not None:
             raise AwsError(
-                f"{question}; nobody agreed to that, and nothing was created",
-                "./inv up --aws real --yes agrees; ./inv verify only reads",
+                t("{question}; nobody agreed to that, and nothing was created", question=question),
+                t("./inv up --aws real --yes agrees; ./inv verify only reads"),
             )
         who = self.identity()
         return f"account {who.account} as {who.arn}"
@@ -77,8 +84,12 @@ class Real:
         who = self.identity()
         if who.account != self.settings.account:
             raise AwsError(
-                f"these keys are of AWS account {who.account}, lab.yaml names {self.settings.account}; nothing was created",
-                f"set account: in lab.yaml, or LAB_ACCOUNT={who.account}",
+                t(
+                    "these keys are of AWS account {account}, lab.yaml names {named}; nothing was created",
+                    account=who.account,
+                    named=self.settings.account,
+                ),
+                t("set account: in lab.yaml, or LAB_ACCOUNT={account}", account=who.account),
             )
         return who
 
@@ -108,9 +119,14 @@ class Real:
             found = _sts(self.root(), self.settings.region).get_caller_identity()
         except ClientError as error:
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            raise AwsError(f"AWS refused these keys: {code}: {message}", "aws configure, or aws sso login") from None
+            raise AwsError(
+                t("AWS refused these keys: {code}: {message}", code=code, message=message),
+                t("aws configure, or aws sso login"),
+            ) from None
         except BotoCoreError as error:
-            raise AwsError(f"AWS does not answer: {error}", "is there a network? aws sts get-caller-identity") from None
+            raise AwsError(
+                t("AWS does not answer: {error}", error=error), t("is there a network? aws sts get-caller-identity")
+            ) from None
         return Identity(found["Account"], found["Arn"])
 
     def root(self) -> Keys:
@@ -124,7 +140,7 @@ class Real:
     def _require(self, profile: str) -> Keys:
         found = self._find(profile)
         if found is None:
-            raise AwsError("Unable to locate credentials of AWS", "aws configure; aws sts get-caller-identity")
+            raise AwsError(t("Unable to locate credentials of AWS"), "aws configure; aws sts get-caller-identity")
         return found
 
     def _find(self, profile: str) -> Keys | None:
@@ -136,7 +152,8 @@ class Real:
             frozen = credentials.get_frozen_credentials() if credentials else None
         except BotoCoreError as error:
             raise AwsError(
-                f"the AWS configuration has no usable keys: {error}", "aws configure, or aws sso login"
+                t("the AWS configuration has no usable keys: {error}", error=error),
+                t("aws configure, or aws sso login"),
             ) from None
         return Keys(frozen.access_key, frozen.secret_key, frozen.token or "") if frozen else None
 
@@ -144,7 +161,10 @@ class Real:
         """A shell made by `inv env` holds the stand-in's keys; AWS would only say that it does not know them."""
         for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
             if Path(self.environ.get(name, "/")).is_relative_to(self.settings.state):
-                raise AwsError(f"this shell has the lab's own AWS keys ({name}), not those of AWS", "use a fresh shell")
+                raise AwsError(
+                    t("this shell has the lab's own AWS keys ({name}), not those of AWS", name=name),
+                    t("use a fresh shell"),
+                )
 
     def stop(self) -> bool:
         return False
@@ -161,12 +181,18 @@ class Real:
         try:
             who = self.identity()
         except AwsError as error:
-            return [Finding(False, "AWS account", error.message, error.hint)]
+            return [Finding(False, t("AWS account"), error.message, error.hint)]
         good = who.account == self.settings.account
         cure = (
-            "" if good else f"lab.yaml names {self.settings.account}: set account: there, or LAB_ACCOUNT={who.account}"
+            ""
+            if good
+            else t(
+                "lab.yaml names {named}: set account: there, or LAB_ACCOUNT={account}",
+                named=self.settings.account,
+                account=who.account,
+            )
         )
-        return [Finding(good, "AWS account", f"{who.account} as {who.arn}", cure)]
+        return [Finding(good, t("AWS account"), f"{who.account} as {who.arn}", cure)]
 
 
 def _session(profile: str = "") -> Any:

@@ -14,6 +14,7 @@ from lab.aws import routes
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
 from lab.errors import AwsError
+from lab.messages import t
 from lab.processes import Daemon
 from lab.settings import ROOT, Settings
 
@@ -50,9 +51,9 @@ class StandIn:
 
     def start(self, address: str = "127.0.0.1") -> str | None:
         if self.daemon.pid() is not None and self.running():
-            return "already running"
+            return t("already running")
         self.daemon.stop()
-        ports.require_free(self.port, "the AWS stand-in", *self._setting)
+        ports.require_free(self.port, t("the AWS stand-in"), *self._setting)
         self.folder().mkdir(parents=True, exist_ok=True)
         authority = self.settings.state / "cluster" / "ca.crt"
         addresses = ",".join(dict.fromkeys(("127.0.0.1", address)))
@@ -80,7 +81,9 @@ class StandIn:
             found = json.loads((self.folder() / "root.json").read_text())
             return Keys(found["access_key_id"], found["secret_access_key"])
         except (OSError, ValueError, KeyError):
-            raise AwsError(f"no root key in {self.folder() / 'root.json'}", "is the lab up? ./inv up") from None
+            raise AwsError(
+                t("no root key in {path}", path=self.folder() / "root.json"), t("is the lab up? ./inv up")
+            ) from None
 
     def keys(self, user: str) -> Keys | None:
         return users.read_keys(self.settings, user)
@@ -94,6 +97,6 @@ class StandIn:
 
     def diagnose(self) -> list[Finding]:
         free = ports.is_free(self.port) or self.running()
-        seen = f"port {self.port} is {'free or ours' if free else 'taken by another program'}"
-        cure = f"end what listens there, or set {self._setting[1]}"
-        return [Finding(free, "AWS stand-in port", seen, "" if free else cure)]
+        seen = f"port {self.port} is {t('free or ours') if free else t('taken by another program')}"
+        cure = t("end what listens there, or set {setting}", setting=self._setting[1])
+        return [Finding(free, t("AWS stand-in port"), seen, "" if free else cure)]

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from lab.build.images import Built
 from lab.clusters.base import Image
+from lab.messages import t
 
 LIMITS = {"serving": 250, "training": 600, "mlflow": 600}
 """Megabytes that an image is meant to stay under."""
@@ -54,5 +55,5 @@ def sizes(built: Sequence[Built], console: Console | None = None) -> None:
     for item in built:
         limit, size = LIMITS.get(item.image.dockerfile.parent.name, 0), item.size / 1e6
         note = f" of {limit}" if limit else ""
-        over = " (too large)" if limit and size > limit else ""
+        over = t(" (too large)") if limit and size > limit else ""
         shown.print(f"  {item.pinned:<44}{size:6.0f} MB{note}{over}", markup=False, soft_wrap=True)

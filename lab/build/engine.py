@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import ToolMissing
+from lab.messages import mark, t
 
 USUAL = "unix:///var/run/docker.sock"
-HINT = "start Docker (docker version says whether it answers), or use what needs none: --cluster sim, --aws standin"
+HINT = mark(
+    "start Docker (docker version says whether it answers), or use what needs none: --cluster sim, --aws standin"
+)
 
 
 def connect(*, timeout: int = 600) -> Any:
@@ -20,7 +23,10 @@ def connect(*, timeout: int = 600) -> Any:
         _knock(address, timeout)
         return _client(address, timeout)
     except OSError as error:
-        raise ToolMissing(f"no Docker engine answers at {address}: {error.strerror or error}", HINT) from None
+        raise ToolMissing(
+            t("no Docker engine answers at {address}: {reason}", address=address, reason=error.strerror or error),
+            t(HINT),
+        ) from None
 
 
 def _knock(address: str, timeout: int) -> None:

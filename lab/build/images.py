@@ -18,6 +18,7 @@ from lab.build import engine, recipe, wheels
 from lab.build.recipe import Recipe
 from lab.clusters.base import IMAGES, Image
 from lab.errors import LabError
+from lab.messages import t
 from lab.settings import ROOT, Settings
 
 BASE = "python:3.11.13-slim-bookworm"
@@ -37,7 +38,7 @@ def choose(names: str) -> tuple[Image, ...]:
     known = {key: image for image in ALL for key in (image.dockerfile.parent.name, image.tag)}
     if unknown := [name for name in wanted if name not in known]:
         raise LabError(
-            f"there is no image {', '.join(unknown)}",
+            t("there is no image {names}", names=", ".join(unknown)),
             f"known: {', '.join(image.dockerfile.parent.name for image in ALL)}",
         )
     return tuple(dict.fromkeys(known[name] for name in wanted)) or ALL
@@ -106,7 +107,8 @@ def find_base(client: Any, name: str) -> Base:
         said = client.containers.run(image.id, command, entrypoint="", network_mode="none", remove=True)
     except (APIError, ContainerError) as error:
         raise LabError(
-            f"the base image {name} does not run python3: {_explain(error)}", "--base python:3.11-slim"
+            t("the base image {name} does not run python3: {why}", name=name, why=_explain(error)),
+            "--base python:3.11-slim",
         ) from None
     return Base(name, str(image.id), wheels.parse_target(said.decode(), name))
 
@@ -118,8 +120,8 @@ def _pull(client: Any, name: str) -> Any:
         return client.images.pull(name)
     except APIError as error:
         raise LabError(
-            f"the base image {name} is not here and cannot be pulled: {_explain(error)}",
-            "with a network: docker pull; without: docker load -i FILE, or --base IMAGE that is here",
+            t("the base image {name} is not here and cannot be pulled: {why}", name=name, why=_explain(error)),
+            t("with a network: docker pull; without: docker load -i FILE, or --base IMAGE that is here"),
         ) from None
 
 

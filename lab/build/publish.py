@@ -16,6 +16,7 @@ from lab.aws.clients import refused
 from lab.build import engine
 from lab.build.images import Built
 from lab.errors import LabError
+from lab.messages import t
 from lab.push.source import repository
 from lab.settings import Tenant
 from lab.world import World
@@ -69,7 +70,10 @@ def _one(client: Any, world: World, item: Built, tenant: Tenant, tag: str, auth:
         events = client.api.push(place, tag=tag, auth_config=dict(auth), stream=True, decode=True)
         return Published(f"{real}:{tag}", _digest(events, f"{real}:{tag}"))
     except APIError as error:
-        raise LabError(f"{real}:{tag} was not pushed: {error.explanation}", "is the lab up? ./inv up") from None
+        raise LabError(
+            t("{real}:{tag} was not pushed: {explanation}", real=real, tag=tag, explanation=error.explanation),
+            t("is the lab up? ./inv up"),
+        ) from None
 
 
 def _digest(events: Iterator[Mapping[str, Any]], reference: str) -> str:
@@ -77,7 +81,8 @@ def _digest(events: Iterator[Mapping[str, Any]], reference: str) -> str:
     for event in events:
         if "error" in event:
             raise LabError(
-                f"{reference} was not pushed: {event['error']}", "aws ecr describe-repositories shows the tenant's own"
+                t("{reference} was not pushed: {error}", reference=reference, error=event["error"]),
+                t("aws ecr describe-repositories shows the tenant's own"),
             )
         digest = event.get("aux", {}).get("Digest", digest)
     return digest

@@ -20,6 +20,7 @@ from typing import IO
 from kubesim.node import dockerfile
 from lab.clusters.base import Image
 from lab.errors import LabError
+from lab.messages import t
 
 WHEELS = "wheels"
 
@@ -74,7 +75,10 @@ def _copied(text: str) -> list[str]:
 def _found(image: Image, source: str) -> Iterator[tuple[str, Path]]:
     matches = sorted(image.context.glob(source))
     if not matches and "*" not in source:
-        raise LabError(f"image {image.tag}: {source} is not in {image.context}", f"see {image.dockerfile}")
+        raise LabError(
+            t("image {tag}: {source} is not in {context}", tag=image.tag, source=source, context=image.context),
+            f"see {image.dockerfile}",
+        )
     for match in matches:
         for path in sorted(match.rglob("*")) if match.is_dir() else [match]:
             if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc":

@@ -26,6 +26,7 @@ from pathlib import Path
 from packaging.markers import Marker
 
 from lab.errors import LabError, ToolMissing
+from lab.messages import t
 
 WIDTH = 4
 """Downloads at a time."""
@@ -74,8 +75,8 @@ def parse_target(output: str, base: str) -> Target:
     words = output.split()
     if len(words) != 3:
         raise LabError(
-            f"the base image {base} has no glibc, which the wheels need",
-            "use one made from Debian: --base python:3.11-slim",
+            t("the base image {base} has no glibc, which the wheels need", base=base),
+            t("use one made from Debian: --base python:3.11-slim"),
         )
     return Target(*words)
 
@@ -132,8 +133,8 @@ def _download(lock: Path, target: Target, into: Path, known: Path, *, report: Re
         failed = next((said for said in pool.map(fetch, _shares(wanted)) if said), "")
     if failed:
         raise LabError(
-            f"pip cannot download the packages of {lock.parent.name}:\n{failed}",
-            "is there a network? pip config list shows what pip uses",
+            t("pip cannot download the packages of {name}:\n{failed}", name=lock.parent.name, failed=failed),
+            t("is there a network? pip config list shows what pip uses"),
         )
 
 
@@ -152,7 +153,7 @@ class _Count:
     def another(self) -> None:
         with self._lock:
             self._seen += 1
-            self._report(f"{self._seen} of {self._total} packages")
+            self._report(t("{seen} of {total} packages", seen=self._seen, total=self._total))
 
 
 def _fetch(command: Sequence[str], requirements: str, seen: _Count) -> str:
@@ -205,5 +206,5 @@ def pip() -> list[str]:
     if found_pip := shutil.which("pip3") or shutil.which("pip"):
         return [found_pip]
     raise ToolMissing(
-        "images are built of wheels that pip downloads, and there is no pip", "sudo apt-get install python3-pip"
+        t("images are built of wheels that pip downloads, and there is no pip"), "sudo apt-get install python3-pip"
     )

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from lab.bundle.install import install
 from lab.errors import LabError
+from lab.messages import t
 
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
-        print("usage: python -m lab.bundle FILE", file=sys.stderr)
+        print(t("usage: python -m lab.bundle FILE"), file=sys.stderr)
         return 2
     try:
         install(Path(arguments[0]), Path(__file__).resolve().parents[2], os.environ)

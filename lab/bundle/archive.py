@@ -18,6 +18,7 @@ from typing import IO, cast
 from lab.bundle import manifest, zstd
 from lab.bundle.manifest import CLONE, FOLDER, NAME, Manifest
 from lab.errors import LabError
+from lab.messages import t
 
 _PIECE = 1 << 20
 
@@ -41,10 +42,12 @@ def write(
             for one in described.files:
                 tar.add(files[one.path], arcname=FOLDER + one.path, recursive=False, filter=_plain)
                 written += one.size
-                at(f"{written / 1e6:.0f} of {total / 1e6:.0f} MB written")
+                at(t("{written:.0f} of {total:.0f} MB written", written=written / 1e6, total=total / 1e6))
         draft.replace(path)
     except OSError as error:
-        raise LabError(f"cannot write {path}: {error.strerror or error}", "is there room? df -h") from None
+        raise LabError(
+            t("cannot write {path}: {reason}", path=path, reason=error.strerror or error), t("is there room? df -h")
+        ) from None
     finally:
         draft.unlink(missing_ok=True)
 
@@ -120,16 +123,18 @@ def verify(folder: Path) -> Manifest:
     try:
         described = manifest.read(path.read_text(), source=str(folder))
     except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"{folder} is not an unpacked bundle: {error}") from None
+        raise LabError(t("{folder} is not an unpacked bundle: {error}", folder=folder, error=error)) from None
     manifest.require_machine(described, source=str(folder))
     for one in described.files:
         try:
             with (folder / one.path).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise _broken(str(folder), f"{one.path} cannot be read ({error.strerror})") from None
+            raise _broken(
+                str(folder), t("{path} cannot be read ({reason})", path=one.path, reason=error.strerror)
+            ) from None
         if found != one.sha256:
-            raise _broken(str(folder), f"{one.path} is not what was packed")
+            raise _broken(str(folder), t("{path} is not what was packed", path=one.path))
     return described
 
 
@@ -144,10 +149,11 @@ def _members(path: Path) -> Iterator[tarfile.TarFile]:
             yield stack.enter_context(tarfile.open(fileobj=inner, mode="r|*"))
     except FileNotFoundError:
         raise LabError(
-            f"there is no file {path}", "./inv bundle -o lab.tar.zst makes one, on a machine with a network"
+            t("there is no file {path}", path=path),
+            t("./inv bundle -o lab.tar.zst makes one, on a machine with a network"),
         ) from None
     except (PermissionError, IsADirectoryError) as error:
-        raise LabError(f"cannot read {path}: {error.strerror}") from None
+        raise LabError(t("cannot read {path}: {reason}", path=path, reason=error.strerror)) from None
     except (zstd.Damaged, tarfile.TarError, EOFError, OSError) as error:
         raise _broken(path.name, str(error)) from None
 
@@ -156,7 +162,9 @@ def _first(tar: tarfile.TarFile, path: Path) -> Manifest:
     item = tar.next()
     file = tar.extractfile(item) if item is not None and item.name == NAME else None
     if file is None:
-        raise LabError(f"{path.name} is not a bundle of this lab", "./inv bundle -o lab.tar.zst makes one")
+        raise LabError(
+            t("{name} is not a bundle of this lab", name=path.name), t("./inv bundle -o lab.tar.zst makes one")
+        )
     return manifest.read(file.read().decode(errors="replace"), source=path.name)
 
 
@@ -167,19 +175,19 @@ def _take(tar: tarfile.TarFile, folder: Path, described: Manifest, source: str) 
         one = wanted.pop(item.name, None)
         file = tar.extractfile(item) if item.isreg() else None
         if one is None or file is None:
-            raise _broken(source, f"{item.name} is in it, the manifest does not name it")
+            raise _broken(source, t("{name} is in it, the manifest does not name it", name=item.name))
         inside = item.name.startswith(FOLDER)
         path = _inside(folder, one.path, source) if inside else Path(os.devnull)
         if _copy(file, path, executable=bool(item.mode & 0o100)) != one.sha256:
-            raise _broken(source, f"{one.path} is not what was packed")
+            raise _broken(source, t("{path} is not what was packed", path=one.path))
     if wanted:
-        raise _broken(source, f"{min(wanted)} is missing")
+        raise _broken(source, t("{name} is missing", name=min(wanted)))
 
 
 def _inside(folder: Path, name: str, source: str) -> Path:
     path = folder / name
     if folder not in Path(os.path.normpath(path)).parents:
-        raise _broken(source, f"{name} would be written outside its folder")
+        raise _broken(source, t("{name} would be written outside its folder", name=name))
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -190,18 +198,25 @@ def _copy(file: IO[bytes], path: Path, *, executable: bool) -> str:
     try:
         out = path.open("wb")
     except OSError as error:
-        raise LabError(f"cannot write {path}: {error.strerror}", "is there room? df -h") from None
+        raise LabError(
+            t("cannot write {path}: {reason}", path=path, reason=error.strerror), t("is there room? df -h")
+        ) from None
     with out:
         while piece := file.read(_PIECE):
             digest.update(piece)
             try:
                 out.write(piece)
             except OSError as error:
-                raise LabError(f"cannot write {path}: {error.strerror}", "is there room? df -h") from None
+                raise LabError(
+                    t("cannot write {path}: {reason}", path=path, reason=error.strerror), t("is there room? df -h")
+                ) from None
     if path != Path(os.devnull):
         path.chmod(0o755 if executable else 0o644)
     return digest.hexdigest()
 
 
 def _broken(source: str, what: str) -> LabError:
-    return LabError(f"{source} is damaged: {what}; nothing of it was used", "copy it again, or make a new one")
+    return LabError(
+        t("{source} is damaged: {what}; nothing of it was used", source=source, what=what),
+        t("copy it again, or make a new one"),
+    )

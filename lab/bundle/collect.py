@@ -9,10 +9,10 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from lab import shell, tools
 from lab.build.wheels import Target, pip, provide
@@ -21,8 +21,10 @@ from lab.bundle.install import sum_of
 from lab.bundle.manifest import File, Manifest
 from lab.clusters import supply
 from lab.clusters.base import IMAGES, Provider
-from lab.errors import LabError
+from lab.errors import LabError, ToolMissing
+from lab.messages import t
 from lab.settings import ROOT, Settings
+from lab.world import World
 
 GLIBC = "2.28"
 """The oldest C library that its wheels may need: distributions of 2018 and newer."""
@@ -30,24 +32,25 @@ PIP = ROOT / "lab" / "bundle" / "pip.lock"
 _NOT_SOURCE = {".git", ".venv", ".lab", "bundle", ".mypy_cache", ".ruff_cache", ".pytest_cache", "__pycache__"}
 
 
-@dataclass(frozen=True)
-class Told:
-    """What is told of a bundle in the making: `say` lines that stay, `at` how far the step is that goes on now."""
+class Told(Protocol):
+    """Who is told of a bundle in the making: `say` lines that stay, `at` how far the step is that goes on now."""
 
-    say: Callable[[str], None]
-    at: Callable[[str], None] = lambda text: None
+    def say(self, text: str) -> None: ...
+
+    def at(self, text: str) -> None: ...
 
 
-def collect(settings: Settings, provider: Provider, output: Path, *, told: Told, root: Path = ROOT) -> Manifest:
+def collect(world: World, output: Path, *, told: Told, root: Path = ROOT) -> Manifest:
     """Write the bundle; returns what is in it. Raises LabError for what cannot be had, before anything is written."""
     _require_place(output)
+    settings, provider = world.settings, world.provider
     lock = root / "requirements.lock"
     source = {name: root / name for name in source_files(root)}
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".bundle-") as draft:
         files = _wheels(settings, lock, told)
         files |= {f"tools/{path.name}": path for path in _tools(settings, provider, told)}
-        files |= {f"images/{path.name}": path for path in _images(settings, provider, Path(draft), told)}
-        told.at("checksums")
+        files |= {f"images/{path.name}": path for path in _images(world, Path(draft), told)}
+        told.at(t("checksums"))
         described = _describe(provider.name, lock, files, source)
         told.say(f"writing {output.name}: {len(files)} files, {sum(one.size for one in described.files) / 1e6:.0f} MB")
         archive.write(output, described, files, source, at=told.at)
@@ -56,9 +59,12 @@ def collect(settings: Settings, provider: Provider, output: Path, *, told: Told,
 
 def _require_place(output: Path) -> None:
     if not output.name.endswith((".tar", ".tar.gz", ".tgz", ".tar.zst")):
-        raise LabError(f"{output.name} is not the name of a bundle", "for example: -o lab.tar.zst (or .tar.gz, .tar)")
+        raise LabError(
+            t("{name} is not the name of a bundle", name=output.name),
+            t("for example: -o lab.tar.zst (or .tar.gz, .tar)"),
+        )
     if not output.parent.is_dir():
-        raise LabError(f"there is no folder {output.parent}", f"mkdir -p {output.parent}")
+        raise LabError(t("there is no folder {parent}", parent=output.parent), f"mkdir -p {output.parent}")
 
 
 def source_files(root: Path) -> list[str]:
@@ -72,7 +78,7 @@ def source_files(root: Path) -> list[str]:
 
 def _wheels(settings: Settings, lock: Path, told: Told) -> dict[str, Path]:
     machine, python = manifest.here()
-    told.say(f"packages for Python {python} on {machine}")
+    told.say(t("packages for Python {python} on {machine}", python=python, machine=machine))
     target, store = Target(python, machine, GLIBC), settings.state / "wheels"
     published, source_only = locks.split(lock.read_text())
     found = [
@@ -108,21 +114,36 @@ def _tools(settings: Settings, provider: Provider, told: Told) -> Iterable[Path]
     ]
 
 
-def _images(settings: Settings, provider: Provider, draft: Path, told: Told) -> Iterable[Path]:
+def _images(world: World, draft: Path, told: Told) -> Iterable[Path]:
     """The lab's own, and those of others by the digest they are pinned to; in the archive these have their tag only."""
-    if provider.capabilities.runs_images_as != "containers":
-        return []
-    for item in supply.ready(settings, IMAGES):
-        _save(item.tag, draft, item.archive)
-    for pinned in provider.capabilities.images:
+    capabilities = world.provider.capabilities
+    if capabilities.runs_images_as == "containers":
+        for item in supply.ready(world.settings, IMAGES):
+            told.at(t("saving {tag}", tag=item.tag))
+            _save(item.tag, draft, item.archive)
+    for pinned in (*capabilities.images, *world.aws.capabilities.images):
         tag = pinned.partition("@")[0]
-        shelved = supply.shelf(settings, tag)
+        shelved = supply.shelf(world.settings, tag)
         if shelved is None:
             told.say(f"image {tag}")
-            supply.docker("pull", "--quiet", pinned, seconds=3600)
-            supply.docker("tag", pinned, tag)
+            _pull(pinned, tag)
         _save(tag, draft, shelved)
     return sorted(draft.iterdir())
+
+
+def _pull(pinned: str, tag: str) -> None:
+    """One that is here by its digest is not asked for again."""
+    if not supply.docker("images", "--quiet", pinned):
+        try:
+            supply.docker("pull", "--quiet", pinned, seconds=3600)
+        except ToolMissing:
+            raise
+        except LabError as error:
+            raise LabError(
+                t("image {tag} cannot be pulled: {reason}", tag=tag, reason=error.message.splitlines()[-1]),
+                t("with a network the same command works; without one: docker load -i FILE with {image}", image=pinned),
+            ) from None
+    supply.docker("tag", pinned, tag)
 
 
 def _save(tag: str, draft: Path, archive_of_it: Path | None) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from lab.bundle import archive, locks, manifest
 from lab.bundle.manifest import Manifest
 from lab.errors import LabError
+from lab.messages import t
 
 _PROBE = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.machine())"
 
@@ -47,10 +48,18 @@ def find_python(described: Manifest, environ: Mapping[str, str], *, source: str)
         if found and answer == wanted:
             return found
         if found:
-            seen.append(f"{found} ({' '.join(answer) or 'does not start'})")
+            seen.append(f"{found} ({' '.join(answer) or t('does not start')})")
     raise LabError(
-        f"{source} is for Python {described.python}; here are {', '.join(dict.fromkeys(seen)) or 'none'}",
-        f"install Python {described.python} (LAB_PYTHON=/path/to/it), or make a bundle where Python is this one",
+        t(
+            "{source} is for Python {python}; here are {seen}",
+            source=source,
+            python=described.python,
+            seen=", ".join(dict.fromkeys(seen)) or t("none"),
+        ),
+        t(
+            "install Python {python} (LAB_PYTHON=/path/to/it), or make a bundle where Python is this one",
+            python=described.python,
+        ),
     )
 
 
@@ -63,16 +72,19 @@ def make(python: str, wheels: Path, lock: Path, venv: Path) -> None:
     """Every package of the lock and nothing from anywhere else; the wheels that were published are checked against its hashes once more."""
     pip = next(iter(sorted(wheels.glob("pip-*.whl"))), None)
     if pip is None:
-        raise LabError(f"there is no pip in {wheels}", "the bundle is not whole: make a new one")
+        raise LabError(t("there is no pip in {wheels}", wheels=wheels), t("the bundle is not whole: make a new one"))
     kept = venv / "requirements.lock"
     kept.unlink(missing_ok=True)
-    _run([python, "-m", "venv", "--without-pip", "--clear", str(venv)], f"{python} could not make {venv}")
+    _run(
+        [python, "-m", "venv", "--without-pip", "--clear", str(venv)],
+        t("{python} could not make {venv}", python=python, venv=venv),
+    )
     options = ["--no-index", "--no-deps", "--no-cache-dir", "--quiet", "--disable-pip-version-check"]
     command = [str(venv / "bin" / "python"), str(pip / "pip"), "install", *options]
     built = sorted(map(str, wheels.parent.glob("built/*.whl")))
     published = venv / "published.lock"
     published.write_text(locks.split(lock.read_text())[0] if built else lock.read_text())
-    failure = "the packages of the bundle could not be installed"
+    failure = t("the packages of the bundle could not be installed")
     _run([*command, "--require-hashes", "--find-links", str(wheels), "-r", str(published)], failure)
     if built:
         _run([*command, *built], failure)

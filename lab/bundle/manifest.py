@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab.errors import LabError
+from lab.messages import t
 
 FORMAT = 1
 CLONE = "mlops-lab/"
@@ -56,13 +57,24 @@ def read(text: str, *, source: str) -> Manifest:
         found: dict[str, Any] = json.loads(text)
         if found["format"] != FORMAT:
             raise LabError(
-                f"{source} has format {found['format']}, this lab reads format {FORMAT}",
-                "use the lab inside it: tar -xf it, then cd mlops-lab && ./inv up",
+                t(
+                    "{source} has format {format}, this lab reads format {known}",
+                    source=source,
+                    format=found["format"],
+                    known=FORMAT,
+                ),
+                t("use the lab inside it: tar -xf it, then cd mlops-lab && ./inv up"),
             )
         files, clone = _files(found.pop("files")), _files(found.pop("source"))
         return Manifest(**{**_strings(found), "files": files, "source": clone, "format": FORMAT})
     except (ValueError, KeyError, TypeError) as error:
-        raise LabError(f"{source} is not a bundle of this lab: its manifest.json is damaged ({error})") from None
+        raise LabError(
+            t(
+                "{source} is not a bundle of this lab: its manifest.json is damaged ({error})",
+                source=source,
+                error=error,
+            )
+        ) from None
 
 
 def _files(listed: list[dict[str, Any]]) -> tuple[File, ...]:
@@ -78,8 +90,16 @@ def require_machine(manifest: Manifest, *, source: str) -> None:
     machine, _ = here()
     if manifest.machine != machine:
         raise LabError(
-            f"{source} is for {manifest.machine}, this machine is {machine}",
-            f"make one on a machine like this one: ./inv bundle --cluster {manifest.cluster} -o lab.tar.zst",
+            t(
+                "{source} is for {machine}, this machine is {here}",
+                source=source,
+                machine=manifest.machine,
+                here=machine,
+            ),
+            t(
+                "make one on a machine like this one: ./inv bundle --cluster {cluster} -o lab.tar.zst",
+                cluster=manifest.cluster,
+            ),
         )
 
 
@@ -87,6 +107,9 @@ def require_lock(manifest: Manifest, lock: str, *, source: str) -> None:
     """Raises LabError where its wheels are not the packages of this clone."""
     if manifest.lock != lock:
         raise LabError(
-            f"{source} was made for another version of the lab: its packages are not those of this requirements.lock",
-            "use the lab inside it: tar -xf it, then cd mlops-lab && ./inv up",
+            t(
+                "{source} was made for another version of the lab: its packages are not those of this requirements.lock",
+                source=source,
+            ),
+            t("use the lab inside it: tar -xf it, then cd mlops-lab && ./inv up"),
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from lab.bundle import archive, manifest
 from lab.bundle.install import sum_of
 from lab.errors import LabError
+from lab.messages import t
 from lab.settings import ROOT, Settings
 
 
@@ -18,9 +19,26 @@ def provide(settings: Settings, file: str, cluster: str, *, say: Callable[[str],
     manifest.require_lock(described, sum_of(ROOT / "requirements.lock"), source=path.name)
     if cluster != "sim" and described.cluster != cluster:
         raise LabError(
-            f"{path.name} is for --cluster {described.cluster}, not {cluster}",
-            f"./inv up --cluster {described.cluster} --bundle {file}, or make one: ./inv bundle --cluster {cluster}",
+            t(
+                "{name} is for --cluster {cluster}, not {wanted}",
+                name=path.name,
+                cluster=described.cluster,
+                wanted=cluster,
+            ),
+            t(
+                "./inv up --cluster {cluster} --bundle {file}, or make one: ./inv bundle --cluster {wanted}",
+                cluster=described.cluster,
+                file=file,
+                wanted=cluster,
+            ),
         )
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     archive.unpack(path, settings.state / "bundle")
-    say(f"bundle: {path.name} of {described.made}, {len(described.files)} files, checked")
+    say(
+        t(
+            "bundle: {name} of {made}, {files} files, checked",
+            name=path.name,
+            made=described.made,
+            files=len(described.files),
+        )
+    )

@@ -13,6 +13,7 @@ import io
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lab.errors import LabError
+from lab.messages import t
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -59,8 +60,8 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(ctypes.util.find_library("zstd") or "libzstd.so.1")
     except OSError:
         raise LabError(
-            "this Python cannot read Zstandard and the machine has no libzstd.so.1",
-            "install it (sudo apt-get install libzstd1), or make the bundle as .tar: ./inv bundle -o lab.tar",
+            t("this Python cannot read Zstandard and the machine has no libzstd.so.1"),
+            t("install it (sudo apt-get install libzstd1), or make the bundle as .tar: ./inv bundle -o lab.tar"),
         ) from None
     for name in ("ZSTD_createDStream", "ZSTD_createCStream"):
         getattr(library, name).restype = ctypes.c_void_p
@@ -114,7 +115,7 @@ class _Reader(io.RawIOBase):
         piece = self._file.read(len(self._source))
         if not piece:
             if self._open_frame:
-                raise Damaged("Zstandard: the file ends in the middle")
+                raise Damaged(t("Zstandard: the file ends in the middle"))
             return False
         ctypes.memmove(self._source, piece, len(piece))
         self._input.size, self._input.used = len(piece), 0

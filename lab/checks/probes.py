@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.checks.base import Failed, Subject
 from lab.errors import LabError
 from lab.kube import Object, Refused
 from lab.messages import mark, t
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
 
 
 def get(subject: Subject, api_version: str, kind: str, name: str, *, namespace: str = "", hint: str = "") -> Object:
@@ -74,23 +77,38 @@ def refused(
     return False
 
 
-def aws(call: Callable[..., Any], hint: str, **arguments: Any) -> Any:
-    """An AWS call's answer, or Failed with AWS's code and message."""
+def aws(call: Callable[..., Any], hint: str, *, denied: str = "", **arguments: Any) -> Any:
+    """An AWS call's answer, or Failed with AWS's code and message; `denied` is the cure where IAM refuses, if that is another than `hint`."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         return call(**arguments)
     except ClientError as error:
-        found = error.response["Error"]
-        code, message = str(found.get("Code")), str(found.get("Message"))
-        raise Failed(f"{error.operation_name}: {code}: {message}", _aws_cure(code, message) or hint) from None
+        raise _failed(error, (denied if _is_denied(error) else "") or hint) from None
     except BotoCoreError as error:
-        raise Failed(t("AWS does not answer: {error}", error=type(error).__name__), "./inv status; ./inv up") from None
+        raise _silent(error) from None
+
+
+def _failed(error: ClientError, hint: str) -> Failed:
+    found = error.response["Error"]
+    code, message = str(found.get("Code")), str(found.get("Message"))
+    return Failed(f"{error.operation_name}: {code}: {message}", _aws_cure(code, message) or hint)
+
+
+def _silent(error: BotoCoreError) -> Failed:
+    return Failed(t("AWS does not answer: {error}", error=type(error).__name__), "./inv status; ./inv up")
+
+
+def _is_denied(error: ClientError) -> bool:
+    """HEAD has no body: there the code is the status."""
+    return error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
 def has_bucket(subject: Subject, name: str, hint: str) -> None:
-    """Failed where the tenant cannot see the bucket."""
-    subject.answers.once(("bucket", name), lambda: aws(subject.aws("s3").head_bucket, hint, Bucket=name))
+    """Failed where the tenant cannot see the bucket; where IAM denies it, making one is no cure."""
+    policy = t("the IAM policy is the instructor's to attach: ./inv up --tenants {num}", num=subject.tenant.num)
+    head = subject.aws("s3").head_bucket
+    subject.answers.once(("bucket", name), lambda: aws(head, hint, denied=f"{_KEYS}; {policy}", Bucket=name))
 
 
 def described(subject: Subject, names: Sequence[str]) -> list[Any]:
@@ -120,20 +138,23 @@ _UNKNOWN_KEYS = {"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClie
 def _aws_cure(code: str, message: str) -> str:
     """The cure where it is the clock or the keys, whatever was asked; '' where it is what the check looks for."""
     if code == "RequestTimeTooSkewed" or "Signature expired" in message or "Signature not yet current" in message:
-        return CLOCK
+        return t(CLOCK)
     return _KEYS if code in _UNKNOWN_KEYS else ""
 
 
 def aws_refused(call: Callable[..., Any], **arguments: Any) -> bool:
-    """Whether AWS denies the call: AccessDenied (403), not "not found"."""
-    from botocore.exceptions import ClientError
+    """Whether IAM denies the call (403), not "not found"; keys that AWS does not know, or a wrong clock, prove nothing and are Failed."""
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         call(**arguments)
     except ClientError as error:
-        return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) == 403 or "AccessDenied" in str(
-            error.response["Error"].get("Code")
-        )
+        failed = _failed(error, "")
+        if failed.hint:
+            raise failed from None
+        return _is_denied(error) or "AccessDenied" in str(error.response["Error"].get("Code"))
+    except BotoCoreError as error:
+        raise _silent(error) from None
     return False
 
 

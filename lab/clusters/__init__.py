@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from lab.clusters.base import Provider
 from lab.clusters.sim import Sim
+from lab.messages import t
 from lab.settings import Settings
 
 
@@ -34,5 +35,5 @@ PROVIDERS: dict[str, Callable[[Settings], Provider]] = {"sim": Sim, "kind": _kin
 def detect(settings: Settings) -> tuple[Provider, str]:
     """The provider that the settings name, and why. `auto` is the simulator whatever is installed: a class has one lab, not one per laptop."""
     if settings.cluster == "auto":
-        return Sim(settings), "needs no Docker"
-    return PROVIDERS[settings.cluster](settings), "as asked"
+        return Sim(settings), t("needs no Docker")
+    return PROVIDERS[settings.cluster](settings), t("as asked")

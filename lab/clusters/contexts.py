@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from lab.errors import LabError
+from lab.messages import t
 
 _FILES = ("certificate-authority", "client-certificate", "client-key")
 
@@ -55,11 +56,15 @@ def read(paths: Sequence[Path], name: str = "") -> Context:
     """The context of that name, or the current one; the first file that sets something wins, as in kubectl. Raises LabError."""
     documents = [(path, _document(path)) for path in paths if path.exists()]
     if not documents:
-        raise LabError(f"there is no kubeconfig at {', '.join(map(str, paths))}", "KUBECONFIG=/path/to/it ./inv up ...")
+        raise LabError(
+            t("there is no kubeconfig at {paths}", paths=", ".join(map(str, paths))),
+            "KUBECONFIG=/path/to/it ./inv up ...",
+        )
     wanted = name or next((str(doc["current-context"]) for _, doc in documents if doc.get("current-context")), "")
     if not wanted:
         raise LabError(
-            f"{documents[0][0]} has no current context", "kubectl config use-context NAME, or LAB_CONTEXT=NAME"
+            t("{path} has no current context", path=documents[0][0]),
+            t("kubectl config use-context NAME, or LAB_CONTEXT=NAME"),
         )
     path, context = _find(documents, "contexts", wanted)
     cluster_file, cluster = _find(documents, "clusters", str(context.get("cluster", "")))
@@ -71,7 +76,9 @@ def _document(path: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise LabError(f"cannot read the kubeconfig {path}: {str(error).splitlines()[0]}") from None
+        raise LabError(
+            t("cannot read the kubeconfig {path}: {error}", path=path, error=str(error).splitlines()[0])
+        ) from None
     return found if isinstance(found, dict) else {}
 
 
@@ -102,4 +109,6 @@ def _bytes(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise LabError(f"cannot read {path}, the kubeconfig's {key}: {error.strerror}") from None
+        raise LabError(
+            t("cannot read {path}, the kubeconfig's {key}: {reason}", path=path, key=key, reason=error.strerror)
+        ) from None

@@ -22,6 +22,7 @@ from lab.clusters import contexts, network
 from lab.clusters.base import IMAGES, Capabilities, Finding, Image, answers
 from lab.errors import LabError
 from lab.files import write_private
+from lab.messages import t
 from lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Current:
         return Capabilities(
             runs_images_as="containers",
             builds_with_docker=bool(self.settings.registry),
-            keeps_tenants_apart="what this cluster enforces",
+            keeps_tenants_apart=t("what this cluster enforces"),
             host_address=self.settings.host_address or _address_towards(self.kubeconfig()),
             owned=False,
         )
@@ -72,11 +73,20 @@ class Current:
             return None
         made = _footprint(self.settings)
         namespaces = sorted(ref.name for ref in made if ref.kind == "Namespace")
-        return (
-            f"the lab goes to a cluster that it did not make:\n"
-            f"  context  {here.context}  ({self.context.file})\n  server   {here.server}, Kubernetes {here.version}\n"
-            f"  makes    {len(namespaces)} namespaces ({namespaces[0]} ... {namespaces[-1]}) and {len(made) - len(namespaces)} objects"
-            f" beside them\n           ./inv down --purge removes exactly these"
+        return t(
+            "the lab goes to a cluster that it did not make:\n"
+            "  context  {context}  ({file})\n"
+            "  server   {server}, Kubernetes {version}\n"
+            "  makes    {namespaces} namespaces ({first} ... {last}) and {others} objects beside them\n"
+            "           ./inv down --purge removes exactly these",
+            context=here.context,
+            file=self.context.file,
+            server=here.server,
+            version=here.version,
+            namespaces=len(namespaces),
+            first=namespaces[0],
+            last=namespaces[-1],
+            others=len(made) - len(namespaces),
         )
 
     def agree(self) -> None:
@@ -91,8 +101,8 @@ class Current:
         record = self._record()
         if record.get("agreed") != here.uid:
             raise LabError(
-                f"nobody agreed to change {here.server} (context {here.context})",
-                "./inv up --cluster current asks for it",
+                t("nobody agreed to change {server} (context {context})", server=here.server, context=here.context),
+                t("./inv up --cluster current asks for it"),
             )
         wanted, ours = _footprint(self.settings), _refs(record)
         guest.require_none(self._cluster(), sorted(set(wanted) - set(ours)), f"{here.server} (context {here.context})")
@@ -103,7 +113,9 @@ class Current:
 
     def load_images(self, images: Sequence[Image]) -> str | None:
         if not self.settings.registry:
-            return f"no registry in lab.yaml: its nodes must have {', '.join(image.tag for image in images)}"
+            return t(
+                "no registry in lab.yaml: its nodes must have {names}", names=", ".join(image.tag for image in images)
+            )
         from lab.clusters import supply
 
         return supply.push(self.settings, images, self.image)
@@ -165,17 +177,29 @@ class Current:
         kept = self._record()
         if kept.get("made") and kept.get("uid") != here.uid:
             raise LabError(
-                f"the lab in {self.settings.state} is on {kept.get('server')} (context {kept.get('context')}), "
-                f"the context is {here.context} now, which is {here.server}",
-                f"LAB_CONTEXT={kept.get('context')} goes on there; LAB_STATE=/another/folder is for a second lab",
+                t(
+                    "the lab in {state} is on {old_server} (context {old}), the context is {context} now, which is {server}",
+                    state=self.settings.state,
+                    old_server=kept.get("server"),
+                    old=kept.get("context"),
+                    context=here.context,
+                    server=here.server,
+                ),
+                t(
+                    "LAB_CONTEXT={context} goes on there; LAB_STATE=/another/folder is for a second lab",
+                    context=kept.get("context"),
+                ),
             )
 
     def _require_same(self) -> None:
         found = self._kept().get("v1", "Namespace", "kube-system")["metadata"]["uid"]
         if found != self._record().get("uid"):
             raise LabError(
-                f"{self._record().get('server')} is another cluster than the one that the lab was brought up on",
-                f"nothing was removed; where that cluster is gone for good: rm -r {self.folder}",
+                t(
+                    "{server} is another cluster than the one that the lab was brought up on",
+                    server=self._record().get("server"),
+                ),
+                t("nothing was removed; where that cluster is gone for good: rm -r {folder}", folder=self.folder),
             )
 
     def _record(self) -> dict[str, Any]:

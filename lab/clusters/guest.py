@@ -7,7 +7,8 @@ from threading import Event
 
 from lab.clusters.footprint import Ref, ordered
 from lab.errors import ClusterError, LabError
-from lab.kube import Cluster
+from lab.kube import Cluster, NotServed
+from lab.messages import t
 
 PATIENCE = 60.0
 """Seconds that a Profile's operator has to finish."""
@@ -19,18 +20,16 @@ def require_none(cluster: Cluster, refs: Sequence[Ref], where: str) -> None:
     if found:
         names = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
         raise LabError(
-            f"{where} has already what the lab would make: {names}; nothing was changed",
-            "use another cluster, or remove them if they are left over from a lab whose folder is gone",
+            t("{where} has already what the lab would make: {names}; nothing was changed", where=where, names=names),
+            t("use another cluster, or remove them if they are left over from a lab whose folder is gone"),
         )
 
 
 def _exists(cluster: Cluster, ref: Ref) -> bool:
     try:
         return cluster.find(ref.api_version, ref.kind, ref.name, ref.namespace) is not None
-    except ClusterError as error:
-        if "does not serve" in error.message:
-            return False
-        raise
+    except NotServed:
+        return False
 
 
 def remove(cluster: Cluster, refs: Sequence[Ref]) -> None:
@@ -49,6 +48,6 @@ def remove(cluster: Cluster, refs: Sequence[Ref]) -> None:
 
 def _until_gone(cluster: Cluster, refs: Sequence[Ref], *, seconds: float) -> None:
     def left() -> str | None:
-        return next((f"{ref} is still there" for ref in refs if _exists(cluster, ref)), None)
+        return next((t("{ref} is still there", ref=ref) for ref in refs if _exists(cluster, ref)), None)
 
     cluster.wait(left, seconds=seconds, cancelled=Event(), every=0.3)

@@ -17,6 +17,7 @@ from lab.clusters import leftovers, network, render, supply
 from lab.clusters.base import Capabilities, Finding, Image, Own, answers
 from lab.clusters.current import Current
 from lab.errors import LabError
+from lab.messages import mark, t
 from lab.processes import Daemon
 from lab.settings import Settings
 
@@ -24,7 +25,7 @@ SERVICE = Path("/etc/rancher/k3s/k3s.yaml")
 """The kubeconfig of an installed service; where it is, a second server would fight it for the node's addresses."""
 SERVICE_IMAGES = Path("/var/lib/rancher/k3s/agent/images")
 AIRGAP = "k3s-airgap-images-*.tar*"
-DUMMY_ROUTE = (
+DUMMY_ROUTE = mark(
     "k3s needs a default route, a dummy one will do: sudo ip link add dummy0 type dummy && sudo ip link set dummy0 up && "
     "sudo ip addr add 203.0.113.254/31 dev dummy0 && sudo ip route add default via 203.0.113.255 dev dummy0 metric 1000"
 )
@@ -66,7 +67,7 @@ class K3s(Own):
         return Capabilities(
             runs_images_as="containers",
             builds_with_docker=True,
-            keeps_tenants_apart="RBAC, quota, IAM, containers and k3s' own network policies",
+            keeps_tenants_apart=t("RBAC, quota, IAM, containers and k3s' own network policies"),
             host_address=network.default() or "127.0.0.1",
             owned=not self.installed,
             tools=("k3s",),
@@ -76,7 +77,7 @@ class K3s(Own):
         if self.installed:
             return self.guest.create()
         if self.daemon.pid() is not None and self.running():
-            return "already running"
+            return t("already running")
         self._require_possible()
         self.daemon.stop()
         leftovers.end(self._data)
@@ -90,10 +91,10 @@ class K3s(Own):
     def _require_possible(self) -> None:
         if os.geteuid() != 0:
             raise LabError(
-                "k3s runs as root", "sudo ./inv up --cluster k3s, or ./inv up --cluster sim, which needs no root"
+                t("k3s runs as root"), t("sudo ./inv up --cluster k3s, or ./inv up --cluster sim, which needs no root")
             )
         if not network.default():
-            raise LabError("this machine has no default route", DUMMY_ROUTE)
+            raise LabError(t("this machine has no default route"), t(DUMMY_ROUTE))
 
     def _write_files(self) -> None:
         """The API server runs on this machine itself, so it reaches the stand-in on the loopback address; so do its image pulls."""
@@ -112,7 +113,7 @@ class K3s(Own):
             with supply.archive(item, self.folder) as path:
                 self._offer(path)
             loaded.note(item)
-        return f"{len(wanted)} offered to k3s" if wanted else "all there"
+        return t("{wanted} offered to k3s", wanted=len(wanted)) if wanted else t("all there")
 
     def _offer(self, archive: Path) -> None:
         folder = self.service_images if self.installed else self._data / "agent" / "images"
@@ -122,7 +123,9 @@ class K3s(Own):
             shutil.copyfile(archive, draft)
             draft.replace(folder / archive.name)
         except PermissionError:
-            raise LabError(f"cannot write to {folder}", "run as root: sudo ./inv up --cluster k3s") from None
+            raise LabError(
+                t("cannot write to {folder}", folder=folder), t("run as root: sudo ./inv up --cluster k3s")
+            ) from None
 
     @property
     def _data(self) -> Path:
@@ -157,7 +160,7 @@ class K3s(Own):
             *needs.tools(self.settings, () if self.installed else self.capabilities.tools),
             *needs.docker(),
             Finding(root, "root", "yes" if root else "no", "" if root else "sudo ./inv up --cluster k3s"),
-            Finding(route, "default route", "there" if route else "none", "" if route else DUMMY_ROUTE),
+            Finding(route, t("default route"), "there" if route else "none", "" if route else t(DUMMY_ROUTE)),
         ]
 
 

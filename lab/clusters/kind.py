@@ -18,6 +18,7 @@ from lab.clusters import network, render, supply
 from lab.clusters.base import Capabilities, Finding, Image, Own, answers
 from lab.errors import ClusterError, LabError
 from lab.files import write_private
+from lab.messages import t
 from lab.settings import Settings
 
 CLUSTER = "mlops-lab"
@@ -47,7 +48,7 @@ class Kind(Own):
         return Capabilities(
             runs_images_as="containers",
             builds_with_docker=True,
-            keeps_tenants_apart="RBAC, quota, IAM, containers and kind's own network policies",
+            keeps_tenants_apart=t("RBAC, quota, IAM, containers and kind's own network policies"),
             host_address=self._address(),
             owned=True,
             tools=("kind", "kubectl"),
@@ -68,7 +69,7 @@ class Kind(Own):
         elif not self.running():
             self._start()
         else:
-            return "already running"
+            return t("already running")
         self._add()
         nodes = self.settings.nodes
         return f"https://127.0.0.1:{self.settings.ports.api}, {nodes} node{'s' if nodes > 1 else ''}"
@@ -77,8 +78,15 @@ class Kind(Own):
         """Ours where its `kind create` was begun here; a cluster of that name from elsewhere is not touched."""
         if not (self.folder / "config.yaml").exists():
             raise LabError(
-                f"there is a kind cluster {CLUSTER} that the lab in {self.settings.state} did not make",
-                f"kind delete cluster --name {CLUSTER}, or use the lab folder that made it (LAB_STATE=...)",
+                t(
+                    "there is a kind cluster {cluster} that the lab in {state} did not make",
+                    cluster=CLUSTER,
+                    state=self.settings.state,
+                ),
+                t(
+                    "kind delete cluster --name {cluster}, or use the lab folder that made it (LAB_STATE=...)",
+                    cluster=CLUSTER,
+                ),
             )
         self._kind("delete", "cluster", "--name", CLUSTER, "--kubeconfig", str(self.kubeconfig()))
         return False
@@ -111,7 +119,9 @@ class Kind(Own):
             Event().wait(1)
         raise ClusterError(
             f"kind cluster {CLUSTER} does not answer 120 s after its containers ({', '.join(nodes)}) were started",
-            "their addresses may have changed with the restart: ./inv down --purge, then ./inv up --cluster kind makes it anew",
+            t(
+                "their addresses may have changed with the restart: ./inv down --purge, then ./inv up --cluster kind makes it anew"
+            ),
         )
 
     def _add(self) -> None:
@@ -154,7 +164,7 @@ class Kind(Own):
             with supply.archive(item, self.folder) as path:
                 self._kind("load", "image-archive", str(path), "--name", CLUSTER)
             loaded.note(item)
-        return f"{len(wanted)} loaded" if wanted else "all there"
+        return f"{len(wanted)} loaded" if wanted else t("all there")
 
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
@@ -191,7 +201,7 @@ def _host_ports(settings: Settings) -> dict[int, tuple[str, str]]:
     return {
         wanted.api: ("the Kubernetes API", "api"),
         wanted.mlflow: ("MLflow", "mlflow"),
-        wanted.serving: ("the iris service", "serving"),
-        wanted.dashboard: ("the dashboard", "dashboard"),
-        wanted.pipelines: ("the list of training jobs", "pipelines"),
+        wanted.serving: (t("the iris service"), "serving"),
+        wanted.dashboard: (t("the dashboard"), "dashboard"),
+        wanted.pipelines: (t("the list of training jobs"), "pipelines"),
     }

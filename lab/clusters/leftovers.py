@@ -10,6 +10,7 @@ import psutil
 
 from lab import shell
 from lab.errors import LabError
+from lab.messages import t
 
 MOUNTS = Path("/proc/self/mounts")
 
@@ -28,7 +29,9 @@ def end(data: Path) -> bool:
         try:
             shell.run(["umount", "--lazy", mount])
         except LabError as error:
-            raise LabError(f"cannot unmount {mount}: {error.message}", f"sudo umount {mount}") from None
+            raise LabError(
+                t("cannot unmount {mount}: {why}", mount=mount, why=error.message), f"sudo umount {mount}"
+            ) from None
     return bool(found)
 
 

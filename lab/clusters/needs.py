@@ -10,6 +10,7 @@ from lab import tools as catalogue
 from lab.clusters import supply
 from lab.clusters.base import Finding
 from lab.errors import LabError
+from lab.messages import mark, t
 from lab.settings import Settings
 
 
@@ -25,15 +26,22 @@ def tools(settings: Settings, names: Sequence[str]) -> list[Finding]:
 def _tool(settings: Settings, tool: catalogue.Tool) -> Finding:
     found = catalogue.find(settings.state, tool.name)
     if found is None:
-        cure = f"./inv tools {tool.name} fetches {tool.version}, or install it: {tool.install}"
-        return Finding(False, tool.name, "not installed", cure)
+        cure = t(
+            "./inv tools {name} fetches {version}, or install it: {install}",
+            name=tool.name,
+            version=tool.version,
+            install=tool.install,
+        )
+        return Finding(False, tool.name, t("not installed"), cure)
     options = ("version", "--client") if tool.name == "kubectl" else ("version",)
     try:
         said = re.search(r"v[0-9]+\.[0-9]+\.[0-9]+(\+k3s[0-9]+)?", shell.run([found, *options], seconds=10))
     except LabError as error:
-        return Finding(False, tool.name, error.message.splitlines()[0], f"./inv tools {tool.name} fetches another one")
-    version = said.group() if said else "of an unknown version"
-    other = "" if version == tool.version else f"; the lab is made for {tool.version}"
+        return Finding(
+            False, tool.name, error.message.splitlines()[0], t("./inv tools {name} fetches another one", name=tool.name)
+        )
+    version = said.group() if said else t("of an unknown version")
+    other = "" if version == tool.version else t("; the lab is made for {version}", version=tool.version)
     return Finding(True, tool.name, f"{found} {version}{other}")
 
 
@@ -47,12 +55,12 @@ def docker() -> list[Finding]:
     store = "containerd" if "containerd.snapshotter" in status else driver
     room = int(memory) / 2**30 if memory.isdigit() else 0.0
     return [
-        Finding(True, "Docker", f"engine {version}, images in {store}"),
-        Finding(cgroups == "2", "control groups", f"version {cgroups}", "" if cgroups == "2" else _CGROUPS),
-        Finding(room >= 6, "Docker's memory", f"{room:.1f} GiB, 6 wanted", "" if room >= 6 else _MEMORY),
+        Finding(True, "Docker", t("engine {version}, images in {store}", version=version, store=store)),
+        Finding(cgroups == "2", t("control groups"), f"version {cgroups}", "" if cgroups == "2" else t(_CGROUPS)),
+        Finding(room >= 6, "Docker's memory", f"{room:.1f} GiB, 6 wanted", "" if room >= 6 else t(_MEMORY)),
     ]
 
 
 _INFO = "{{.ServerVersion}}\n{{.Driver}}\n{{json .DriverStatus}}\n{{.CgroupVersion}}\n{{.MemTotal}}"
-_CGROUPS = "Kubernetes 1.35 and newer want version 2: boot with systemd.unified_cgroup_hierarchy=1"
-_MEMORY = "./inv up --tenants 01,20, or give Docker's virtual machine more"
+_CGROUPS = mark("Kubernetes 1.35 and newer want version 2: boot with systemd.unified_cgroup_hierarchy=1")
+_MEMORY = mark("./inv up --tenants 01,20, or give Docker's virtual machine more")

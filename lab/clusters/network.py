@@ -7,6 +7,7 @@ import socket
 
 from lab.clusters import supply
 from lab.errors import LabError
+from lab.messages import t
 
 
 def gateway(network: str) -> str:
@@ -23,7 +24,9 @@ def gateway(network: str) -> str:
     for part in found.split():
         if ipaddress.ip_address(part.partition("/")[0]).version == 4:
             return part.partition("/")[0]
-    raise LabError(f"Docker's network {network} has no IPv4 gateway", f"docker network inspect {network}")
+    raise LabError(
+        t("Docker's network {network} has no IPv4 gateway", network=network), f"docker network inspect {network}"
+    )
 
 
 def towards(host: str, port: int) -> str:

@@ -13,13 +13,14 @@ from pathlib import Path
 from lab import ports, shell
 from lab.clusters.base import Capabilities, Finding, Image, Own
 from lab.errors import LabError
+from lab.messages import mark, t
 from lab.processes import Daemon
 from lab.settings import ROOT, Settings
 
 CAPABILITIES = Capabilities(
     runs_images_as="processes",
     builds_with_docker=False,
-    keeps_tenants_apart="RBAC, quota and IAM; not hostile code: pods are processes of this user",
+    keeps_tenants_apart=mark("RBAC, quota and IAM; not hostile code: pods are processes of this user"),
     host_address="127.0.0.1",
     owned=True,
 )
@@ -44,7 +45,7 @@ class Sim(Own):
 
     def create(self) -> str | None:
         if self.daemon.pid() is not None and self.running():
-            return "already running"
+            return t("already running")
         self.daemon.stop()
         self._require_ports()
         self.state.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ class Sim(Own):
         ports.require_free(wanted.api, "the Kubernetes API", "ports.api", "LAB_PORTS_API")
         for key in ("mlflow", "serving", "dashboard", "pipelines"):
             port, variable = getattr(wanted, key), f"LAB_PORTS_{key.upper()}"
-            ports.require_free(port, f"the node port of {key}", f"ports.{key}", variable, ours=self.state)
+            ports.require_free(port, t("the node port of {key}", key=key), f"ports.{key}", variable, ours=self.state)
 
     def load_images(self, images: Sequence[Image]) -> str | None:
         from kubesim.node import images as store
@@ -98,6 +99,6 @@ class Sim(Own):
 
     def diagnose(self) -> list[Finding]:
         free = ports.is_free(self.settings.ports.api) or self.running()
-        cure = "end what listens there, or set LAB_PORTS_API"
-        seen = f"port {self.settings.ports.api} is {'free or ours' if free else 'taken by another program'}"
-        return [Finding(free, "Kubernetes API port", seen, "" if free else cure)]
+        cure = t("end what listens there, or set LAB_PORTS_API")
+        seen = f"port {self.settings.ports.api} is {t('free or ours') if free else t('taken by another program')}"
+        return [Finding(free, t("Kubernetes API port"), seen, "" if free else cure)]

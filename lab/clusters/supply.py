@@ -15,6 +15,7 @@ from lab.bundle import shelf as bundled
 from lab.clusters.base import Image
 from lab.errors import LabError, ToolMissing
 from lab.files import write_private
+from lab.messages import t
 from lab.settings import Settings
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -26,7 +27,13 @@ def architecture() -> str:
     """This machine's, in Docker's words."""
     machine = platform.machine()
     if machine not in ARCHITECTURES:
-        raise LabError(f"this machine is {machine}; images are made for {', '.join(ARCHITECTURES)}")
+        raise LabError(
+            t(
+                "this machine is {machine}; images are made for {architectures}",
+                machine=machine,
+                architectures=", ".join(ARCHITECTURES),
+            )
+        )
     return ARCHITECTURES[machine]
 
 
@@ -35,12 +42,14 @@ def docker(*arguments: str, seconds: float = 600) -> str:
     try:
         return shell.run(["docker", *arguments], seconds=seconds).strip()
     except ToolMissing:
-        raise ToolMissing("docker is not installed", "install Docker, or ./inv up --cluster sim") from None
+        raise ToolMissing("docker is not installed", t("install Docker, or ./inv up --cluster sim")) from None
     except LabError as error:
         if "daemon" in error.message or "docker.sock" in error.message:
             raise LabError(
-                f"the Docker engine does not answer: {error.message.splitlines()[-1]}",
-                "start it (sudo systemctl start docker), or join its group (sudo usermod -aG docker $USER, then log in anew)",
+                t("the Docker engine does not answer: {why}", why=error.message.splitlines()[-1]),
+                t(
+                    "start it (sudo systemctl start docker), or join its group (sudo usermod -aG docker $USER, then log in anew)"
+                ),
             ) from None
         raise
 
@@ -110,7 +119,7 @@ def push(settings: Settings, images: Sequence[Image], name: Callable[[str], str]
             docker("load", "-i", str(item.archive))
         docker("tag", item.tag, name(item.tag))
         docker("push", name(item.tag), seconds=1800)
-    return f"{len(images)} images at {settings.registry}"
+    return t("{images} images at {registry}", images=len(images), registry=settings.registry)
 
 
 @dataclass(frozen=True)

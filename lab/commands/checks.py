@@ -6,6 +6,7 @@ import sys
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.messages import t
 
 
 @command(
@@ -83,7 +84,7 @@ def mend(ctx: Context, fault: str, user: str = "") -> None:
     loaded = world.load()
     chosen, tenant = known.find(fault), loaded.settings.one(user)
     chosen.mend_it(loaded, tenant)
-    print(f"✓ {chosen.name} of {tenant.user} is mended")
+    print(t("✓ {name} of {user} is mended", name=chosen.name, user=tenant.user))
 
 
 @command(
@@ -103,5 +104,5 @@ def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False
     path = loaded.settings.state / "reports" / "rehearsal.md"
     users.write_private(path, rehearsal.render(done))
     good = sum(one.good for one in done)
-    print(f"\n{good} of {len(done)} as expected; report: {path}")
+    print(t("\n{good} of {done} as expected; report: {path}", good=good, done=len(done), path=path))
     sys.exit(min(len(done) - good, 250))

@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 from invoke.tasks import task
 
+from lab.messages import mark, t
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-DRY_RUN = "print the API calls instead of sending them; nothing is changed"
+DRY_RUN = mark("print the API calls instead of sending them; nothing is changed")
 
 
 def command(*, changes: bool = False, **options: Any) -> Callable[[F], Any]:
@@ -35,7 +37,7 @@ def command(*, changes: bool = False, **options: Any) -> Callable[[F], Any]:
                 sys.exit(error.exit_code)
             except KeyboardInterrupt:
                 print(
-                    "\n✗ stopped; what was started keeps running\n  → ./inv up goes on, ./inv down stops it",
+                    t("\n✗ stopped; what was started keeps running\n  → ./inv up goes on, ./inv down stops it"),
                     file=sys.stderr,
                 )
                 sys.exit(130)

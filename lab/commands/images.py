@@ -3,6 +3,7 @@
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.messages import t
 
 
 @command(
@@ -25,7 +26,13 @@ def build(ctx: Context, only: str = "", base: str = "", push: bool = False, tena
     loaded = world.load()
     chosen = choose(only)
     calls = [
-        f"docker build -t {image.tag} -f {image.dockerfile} {image.context}, where it has changed" for image in chosen
+        t(
+            "docker build -t {tag} -f {dockerfile} {context}, where it has changed",
+            tag=image.tag,
+            dockerfile=image.dockerfile,
+            context=image.context,
+        )
+        for image in chosen
     ]
     if push:
         calls += [f"docker push to the repositories of {tenant.user}" for tenant in loaded.settings.choose(tenants)]

@@ -6,6 +6,7 @@ import sys
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.messages import t
 
 
 @command(
@@ -110,6 +111,6 @@ def kubectl(ctx: Context, user: str = "") -> None:
     from lab import shell, users, world
 
     loaded = world.load()
-    tool = shell.find("kubectl", hint="install kubectl, or use ./inv status and ./inv logs, which need none")
+    tool = shell.find("kubectl", hint=t("install kubectl, or use ./inv status and ./inv logs, which need none"))
     path = users.kubeconfig_path(loaded.settings, loaded.settings.one(user)) if user else loaded.kubeconfig
     sys.exit(shell.become([tool, *(getattr(ctx, "remainder", "") or "").split()], environ={"KUBECONFIG": str(path)}))

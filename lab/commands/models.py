@@ -6,6 +6,7 @@ from typing import Any
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.messages import t
 
 
 @command(
@@ -93,13 +94,17 @@ def sweep(
         with shown.following(live=not json_, to=console) as watch:
             found = sweeps.run(place, options, say=show.aside if json_ else print, show=watch)
     except KeyboardInterrupt:
-        hint = f"the same command goes on with it; kubectl delete job -l mlops-lab/sweep -n {place.namespace} ends it"
-        raise LabError("stopped watching; the sweep goes on in the cluster", hint, exit_code=130) from None
+        hint = t(
+            "the same command goes on with it; kubectl delete job -l mlops-lab/sweep -n {namespace} ends it",
+            namespace=place.namespace,
+        )
+        raise LabError(t("stopped watching; the sweep goes on in the cluster"), hint, exit_code=130) from None
     shown.outcome(found, as_json=json_)
     if found.failed:
         words = "; ".join(f"{row.parameters.point}: {row.failure or row.state}" for row in found.failed[:3])
         raise LabError(
-            f"{len(found.failed)} of {len(found.rows)} points failed: {words}", "the same command tries them again"
+            t("{failed} of {rows} points failed: {words}", failed=len(found.failed), rows=len(found.rows), words=words),
+            t("the same command tries them again"),
         )
 
 

@@ -3,6 +3,7 @@
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.messages import t
 
 
 @command(changes=True, help={"cluster": "for which kind of cluster: sim, kind, k3s", "output": "the file to write"})
@@ -10,19 +11,32 @@ def bundle(ctx: Context, cluster: str = "sim", output: str = "lab.tar.zst") -> N
     """Everything a machine without a network needs, in one file; ./inv up --bundle FILE installs from it."""
     from pathlib import Path
 
-    from rich.console import Console
-
     from lab import world
-    from lab.bundle.collect import Told, collect
+    from lab.bundle.collect import collect
+    from lab.bundle.moving import Moving
 
     loaded = world.load(cluster=cluster)
     path = Path(output).expanduser().absolute()
-    loaded.outside([f"collect packages, programs and images for --cluster {loaded.provider.name}", f"write {path}"])
-    with Console(highlight=False).status("what is here already") as status:
-        told = Told(say=lambda text: print(text, flush=True), at=status.update)
-        made = collect(loaded.settings, loaded.provider, path, told=told)
-    print(f"{path}: {path.stat().st_size / 1e6:.0f} MB, for Python {made.python} on {made.machine}")
-    print(f"there: ./inv up --bundle {path.name}, or, without a clone: tar -xf {path.name} && cd mlops-lab && ./inv up")
+    loaded.outside(
+        [t("collect packages, programs and images for --cluster {name}", name=loaded.provider.name), f"write {path}"]
+    )
+    with Moving() as told:
+        made = collect(loaded, path, told=told)
+    print(
+        t(
+            "{path}: {size:.0f} MB, for Python {python} on {machine}",
+            path=path,
+            size=path.stat().st_size / 1e6,
+            python=made.python,
+            machine=made.machine,
+        )
+    )
+    print(
+        t(
+            "there: ./inv up --bundle {name}, or, without a clone: tar -xf {name} && cd mlops-lab && ./inv up",
+            name=path.name,
+        )
+    )
 
 
 @command(
@@ -41,7 +55,11 @@ def tools(ctx: Context, names: str = "", cluster: str = "") -> None:
     known = catalogue.known(supply.architecture())
     wanted = [name.strip() for name in names.split(",") if name.strip()] or list(loaded.provider.capabilities.tools)
     if not wanted or set(wanted) - set(known):
-        what = f"there is no tool {', '.join(sorted(set(wanted) - set(known)))}" if wanted else "which tools?"
+        what = (
+            t("there is no tool {names}", names=", ".join(sorted(set(wanted) - set(known))))
+            if wanted
+            else t("which tools?")
+        )
         raise LabError(what, f"./inv tools {','.join(known)} (any of them)")
     loaded.outside(
         [

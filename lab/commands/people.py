@@ -3,6 +3,7 @@
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.messages import t
 
 
 @command(name="list", default=True, help={"json_": "print JSON"})
@@ -24,7 +25,13 @@ def tenants_add(ctx: Context, users: str, role: str = "student") -> None:
     from lab import people, world
 
     numbers = people.add(world.load().settings, users, role)
-    print(f"✓ added user{', user'.join(numbers)}\n  → ./inv up --tenants {','.join(numbers)}")
+    print(
+        t(
+            "✓ added user{users}\n  → ./inv up --tenants {numbers}",
+            users=", user".join(numbers),
+            numbers=",".join(numbers),
+        )
+    )
 
 
 @command(
@@ -46,5 +53,7 @@ def tenants_remove(ctx: Context, users: str, bucket: bool = False, yes: bool = F
     chosen = loaded.settings.choose(users)
     show.removal(people.describe(chosen, bucket=bucket))
     if not yes and input("remove? type yes: ") != "yes":
-        raise LabError("nothing was removed", f"./inv tenants remove {users} --yes removes without asking")
+        raise LabError(
+            t("nothing was removed"), t("./inv tenants remove {users} --yes removes without asking", users=users)
+        )
     people.remove(loaded, chosen, bucket=bucket, say=print)

@@ -5,6 +5,7 @@ import sys
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.messages import t
 
 
 @command(help={"features": "sepal length, sepal width, petal length, petal width in cm", "json_": "print JSON"})
@@ -48,8 +49,15 @@ def load(
     plan = run.Plan(run.target(loaded.settings.ports.serving), chosen, planned, settle)
     loaded.outside(
         [
-            f"POST {plan.target.host}:{plan.target.port}/predict, {pattern} up to {rps}/s for {seconds} s",
-            *(f"DELETE a pod after {one.time:g} s" for one in planned),
+            t(
+                "POST {host}:{port}/predict, {pattern} up to {rps}/s for {seconds} s",
+                host=plan.target.host,
+                port=plan.target.port,
+                pattern=pattern,
+                rps=rps,
+                seconds=seconds,
+            ),
+            *(t("DELETE a pod after {time:g} s", time=one.time) for one in planned),
         ]
     )
     done = run.run(loaded.cluster, plan, terminal.Screen(sys.stdout))

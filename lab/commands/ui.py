@@ -5,6 +5,7 @@ import json
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.messages import t
 
 
 @command(
@@ -28,8 +29,8 @@ def ui(ctx: Context, user: str = "", browser: bool = True, json_: bool = False) 
         print(json.dumps({"who": found.who, "url": found.url, "page": found.page, "code": found.code}))
         return
     if started:
-        print("the checks now run whenever something changes (./inv down ends them)")
-    print(f"sign in as {found.who} within two minutes, once:\n\n  {found.url}\n")
-    print(f"or open {found.page} and type the code {found.code}")
+        print(t("the checks now run whenever something changes (./inv down ends them)"))
+    print(t("sign in as {who} within two minutes, once:\n\n  {url}\n", who=found.who, url=found.url))
+    print(t("or open {page} and type the code {code}", page=found.page, code=found.code))
     if browser:
         dashboard.open_browser(found.url)

@@ -13,6 +13,7 @@ from lab import ready
 from lab.errors import LabError
 from lab.experiments.mlflow import Place, Run
 from lab.kube import Object
+from lab.messages import t
 
 FAILURE = "failure"
 
@@ -52,12 +53,15 @@ def reconcile(place: Place, runs: Sequence[Run]) -> list[Run]:
 def verdict(name: str, job: Object | None) -> str | None:
     """Why a run of this Job cannot be running; None where it can."""
     if job is None:
-        return f"its pod ended without a word: Job {name} was deleted"
+        return t("its pod ended without a word: Job {name} was deleted", name=name)
     for kind in ("Failed", "Complete"):
         condition = ready.condition(job, kind)
         if condition.get("status") == "True":
-            return (
-                f"its pod ended without a word: Job {name} is {kind.lower()} ({condition.get('reason') or 'no reason'})"
+            return t(
+                "its pod ended without a word: Job {name} is {state} ({reason})",
+                name=name,
+                state=kind.lower(),
+                reason=condition.get("reason") or t("no reason"),
             )
     return None
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Sequence
 
 from lab.errors import LabError
+from lab.messages import mark, t
 from training.arguments import NAMES, Parameters, point
 from training.errors import BadArguments
 
-EXAMPLE = "for example: ./inv sweep --grid n_estimators=50,100,200 --grid max_depth=5,10,none --parallel 3"
+EXAMPLE = mark("for example: ./inv sweep --grid n_estimators=50,100,200 --grid max_depth=5,10,none --parallel 3")
 MOST_POINTS = 200
 
 
@@ -22,17 +23,23 @@ def points(grids: Sequence[str]) -> list[Parameters]:
         name, sign, values = grid.partition("=")
         name = name.strip().replace("-", "_")
         if not sign or name not in NAMES:
-            raise LabError(f"--grid {grid!r} is not NAME=VALUE,VALUE; names are {', '.join(NAMES)}", EXAMPLE)
+            raise LabError(
+                t("--grid {grid!r} is not NAME=VALUE,VALUE; names are {names}", grid=grid, names=", ".join(NAMES)),
+                t(EXAMPLE),
+            )
         if name in axes:
-            raise LabError(f"--grid {name} is given twice", EXAMPLE)
+            raise LabError(t("--grid {name} is given twice", name=name), t(EXAMPLE))
         axes[name] = [value.strip() for value in values.split(",")]
     if not axes:
-        raise LabError("a sweep needs at least one --grid", EXAMPLE)
+        raise LabError(t("a sweep needs at least one --grid"), t(EXAMPLE))
     size = 1
     for values_ in axes.values():
         size *= len(values_)
     if size > MOST_POINTS:
-        raise LabError(f"this grid has {size} points; {MOST_POINTS} are the most", "leave some values out")
+        raise LabError(
+            t("this grid has {size} points; {most} are the most", size=size, most=MOST_POINTS),
+            t("leave some values out"),
+        )
     found = [_point(axes, values) for values in itertools.product(*axes.values())]
     return list(dict.fromkeys(found))
 
@@ -41,7 +48,7 @@ def _point(axes: dict[str, list[str]], values: Sequence[str]) -> Parameters:
     try:
         return point(",".join(f"{name}={value}" for name, value in zip(axes, values, strict=True)))
     except BadArguments as error:
-        raise LabError(f"--grid: {str(error).removeprefix('argument ')}", EXAMPLE) from None
+        raise LabError(f"--grid: {str(error).removeprefix('argument ')}", t(EXAMPLE)) from None
 
 
 def varied(found: Sequence[Parameters]) -> list[str]:
@@ -58,5 +65,7 @@ def name(found: Sequence[Parameters], *, data: str) -> str:
 
 def checked_name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", text):
-        raise LabError(f"--name {text[:60]!r} is not 1 to 40 lower-case letters, digits and dashes", "--name my-sweep")
+        raise LabError(
+            t("--name {text!r} is not 1 to 40 lower-case letters, digits and dashes", text=text[:60]), "--name my-sweep"
+        )
     return text

@@ -15,6 +15,7 @@ from fractions import Fraction
 from lab import ready, training
 from lab.experiments.mlflow import Place
 from lab.kube import Object
+from lab.messages import t
 
 LABEL = "mlops-lab/sweep"
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -96,7 +97,10 @@ def at_once(wanted: int, made: Object, quotas: Sequence[Object]) -> tuple[int, s
             free = _quantity(hard) - _quantity((status.get("used") or {}).get(key, "0"))
             room = max(0, math.floor(free / _quantity(each)))
             if room < most:
-                most, why = room, f"{quota['metadata']['name']} leaves {key} for {room} of them"
+                most, why = (
+                    room,
+                    t("{name} leaves {key} for {room} of them", name=quota["metadata"]["name"], key=key, room=room),
+                )
     return most, why
 
 

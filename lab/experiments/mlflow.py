@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.errors import ClusterError, LabError
 from lab.kube import Cluster, Object, Refused
+from lab.messages import t
 from lab.settings import Tenant
 from lab.world import World
 
@@ -118,7 +119,9 @@ class Mlflow:
             if isinstance(error, Refused) and error.code not in (500, 502, 503, 504):
                 raise
             look = f"kubectl get pods -n {self.namespace} -l app=mlflow-server"
-            raise LabError(f"MLflow in {self.namespace} does not answer: {error.message}", look) from None
+            raise LabError(
+                t("MLflow in {namespace} does not answer: {why}", namespace=self.namespace, why=error.message), look
+            ) from None
 
     def experiment(self, name: str) -> str | None:
         """Its id; None where there is none."""

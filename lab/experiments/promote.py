@@ -12,6 +12,7 @@ from lab import training
 from lab.errors import LabError
 from lab.experiments.mlflow import Place
 from lab.experiments.runs import find
+from lab.messages import t
 
 COMMAND = ("python", "-m", "training.promotion")
 KEPT_SECONDS = 600
@@ -53,6 +54,6 @@ def move(place: Place, which: Sequence[str], *, model: str, say: training.Say) -
         return Promoted(**training.wait(place.cluster, name, place.namespace, say=say))
     except LabError as error:
         if (start := f"Job {name} in {place.namespace} failed: ") in error.message:
-            hint = f"the alias is where it was; the versions there are: ./inv runs{place.option}"
+            hint = t("the alias is where it was; the versions there are: ./inv runs{option}", option=place.option)
             raise LabError(error.message.replace(start, ""), hint) from None
         raise

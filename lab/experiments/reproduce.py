@@ -10,6 +10,7 @@ from lab.errors import LabError
 from lab.experiments.compare import CODE, packages
 from lab.experiments.mlflow import Place, Run
 from lab.experiments.runs import find
+from lab.messages import t
 from training.arguments import NAMES
 
 FORMS = {"model_digest": "ONNX", "skops_digest": "skops"}
@@ -33,21 +34,43 @@ def reproduce(place: Place, which: str, *, say: training.Say) -> Reproduced:
     run = find(place, which)
     arguments = training.checked(again(run))
     name = training.create(place.cluster, training.job(arguments, place.tenant))["metadata"]["name"]
-    say(f"Job {name} in {place.namespace} trains run {run.id[:8]} ({run.name}) again")
+    say(
+        t(
+            "Job {name} in {namespace} trains run {id} ({run_name}) again",
+            name=name,
+            namespace=place.namespace,
+            id=run.id[:8],
+            run_name=run.name,
+        )
+    )
     found, _ = training.finished(place, name, say=say)
     second = place.mlflow().run(str(found["run_id"]))
     if second is None:
-        raise LabError(f"run {found['run_id']} is gone from MLflow", "was it deleted? ./inv runs" + place.option)
+        raise LabError(
+            t("run {run_id} is gone from MLflow", run_id=found["run_id"]),
+            t("was it deleted? ./inv runs") + place.option,
+        )
     return compared(run, second)
 
 
 def again(run: Run) -> list[str]:
     """The arguments that train this run again; no version is registered of it."""
     if run.status != "FINISHED" or "model_digest" not in run.tags:
-        raise LabError(f"run {run.id[:8]} ({run.name}) is {run.status} and has no model to compare with", "./inv runs")
+        raise LabError(
+            t(
+                "run {id} ({name}) is {status} and has no model to compare with",
+                id=run.id[:8],
+                name=run.name,
+                status=run.status,
+            ),
+            "./inv runs",
+        )
     missing = [name for name in NAMES if name not in run.params]
     if missing:
-        raise LabError(f"run {run.id[:8]} ({run.name}) has no parameter {', '.join(missing)}", "./inv runs")
+        raise LabError(
+            t("run {id} ({name}) has no parameter {missing}", id=run.id[:8], name=run.name, missing=", ".join(missing)),
+            "./inv runs",
+        )
     options = [f"--{name.replace('_', '-')}={run.params[name]}" for name in NAMES]
     name = f"{run.name[:180].replace('/', '-').replace(':', '-')}-again"
     options += ["--no-register", f"--run-name={name}", "--tag", f"reproduces={run.id}"]
@@ -59,7 +82,10 @@ def _data(run: Run) -> list[str]:
     if uri:
         return ["--data", uri, "--data-name", name]
     if name != IRIS:
-        raise LabError(f"{name}, the table of run {run.id[:8]}, is not kept in S3", "./inv train --data keeps it")
+        raise LabError(
+            t("{name}, the table of run {id}, is not kept in S3", name=name, id=run.id[:8]),
+            t("./inv train --data keeps it"),
+        )
     return []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from lab.errors import LabError
 from lab.experiments import dead
 from lab.experiments.mlflow import Place, Run
+from lab.messages import t
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def listed(place: Place, *, experiment: str = "", sweep: str = "", most: int = 3
     chosen = [id_ for id_, name in names.items() if experiment in ("", name)]
     if experiment and not chosen:
         raise LabError(
-            f"no experiment {experiment!r} in {place.namespace}", f"known: {', '.join(sorted(names.values()))}"
+            t("no experiment {experiment!r} in {namespace}", experiment=experiment, namespace=place.namespace),
+            f"known: {', '.join(sorted(names.values()))}",
         )
     found = mlflow.runs(chosen, f"tags.sweep = '{sweep}'" if sweep else "", most=most)
     made = {one.run_id: one for model in _models(found) for one in mlflow.versions(model)}
@@ -68,8 +70,10 @@ def pick(runs: Sequence[Run], text: str, *, option: str = "") -> Run:
     """The run whose id begins with `text` (four characters at least), or that is called so; of equal names the newest."""
     by_id = [run for run in runs if len(text) >= 4 and run.id.startswith(text.lower())]
     if len(by_id) > 1:
-        raise LabError(f"{text!r} begins {len(by_id)} runs' ids", f"for example: {by_id[0].id[: len(text) + 4]}")
+        raise LabError(
+            f"{text!r} begins {len(by_id)} runs' ids", t("for example: {id}", id=by_id[0].id[: len(text) + 4])
+        )
     found = by_id or [run for run in runs if run.name == text]
     if not found:
-        raise LabError(f"no run {text!r}", f"the runs there are: ./inv runs{option}")
+        raise LabError(t("no run {text!r}", text=text), t("the runs there are: ./inv runs{option}", option=option))
     return found[0]

@@ -20,6 +20,7 @@ from lab.experiments.promote import Promoted
 from lab.experiments.reproduce import Reproduced
 from lab.experiments.runs import Listed
 from lab.experiments.sweep import Outcome, Show
+from lab.messages import t
 from lab.show import console
 
 aside = Console(stderr=True, highlight=False)
@@ -86,14 +87,17 @@ def outcome(found: Outcome, *, as_json: bool) -> None:
         print(json.dumps(found.as_json(), indent=2))
         return
     _print(_table(leaderboard.ranked(found.rows)))
-    console.print("  cv: mean accuracy over the folds, which decides; accuracy and F1: on the test set", style="dim")
+    console.print(t("  cv: mean accuracy over the folds, which decides; accuracy and F1: on the test set"), style="dim")
     if found.best and found.best.run:
         console.print(f"  best      {found.best.parameters.point} (run {found.best.run.id[:8]})", soft_wrap=True)
     if found.promoted:
-        then = " (decided when the sweep ended)" if found.repeated == len(found.rows) else ""
+        then = t(" (decided when the sweep ended)") if found.repeated == len(found.rows) else ""
         console.print(f"  champion  {_moved(found.promoted)}{then}", soft_wrap=True, markup=False)
     if found.repeated:
-        console.print(f"  {found.repeated} points had been finished before and were not trained again", style="dim")
+        console.print(
+            t("  {repeated} points had been finished before and were not trained again", repeated=found.repeated),
+            style="dim",
+        )
     console.print(f"  took      {found.seconds:.1f} s", style="dim")
 
 
@@ -104,9 +108,11 @@ def _print(table: Table) -> None:
 
 def _moved(found: Promoted) -> str:
     if found.moved:
-        return f"{found.model} version {found.version}" + (f" (before: version {found.before})" if found.before else "")
+        return f"{found.model} version {found.version}" + (
+            t(" (before: version {before})", before=found.before) if found.before else ""
+        )
     return f"stays: {found.reason}" + (
-        f"; the best is version {found.version}" if found.version != found.before else ""
+        t("; the best is version {version}", version=found.version) if found.version != found.before else ""
     )
 
 
@@ -115,8 +121,11 @@ def promoted(found: Promoted, *, as_json: bool) -> None:
         print(json.dumps(asdict(found), indent=2))
         return
     console.print(f"  champion  {_moved(found)}", soft_wrap=True, markup=False)
-    console.print(f"  inspected {found.golden} golden rows, SHA-256 {found.model_digest[:16]}...", style="dim")
-    console.print("  the service follows within two seconds: ./inv predict", style="dim")
+    console.print(
+        t("  inspected {golden} golden rows, SHA-256 {digest}...", golden=found.golden, digest=found.model_digest[:16]),
+        style="dim",
+    )
+    console.print(t("  the service follows within two seconds: ./inv predict"), style="dim")
 
 
 def runs(found: Sequence[Listed], *, as_json: bool) -> None:
@@ -124,7 +133,7 @@ def runs(found: Sequence[Listed], *, as_json: bool) -> None:
         print(json.dumps([one.as_json() for one in found], indent=2))
         return
     if not found:
-        console.print("no runs yet: ./inv train --n-estimators 200")
+        console.print(t("no runs yet: ./inv train --n-estimators 200"))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("run", "name", "started", "status", "trees", "depth", "accuracy", "cv", "data", "version"):
@@ -173,10 +182,10 @@ def reproduced(found: Reproduced, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(found), indent=2))
         return
-    words = "the same model, byte for byte" if found.same else "another model"
+    words = t("the same model, byte for byte") if found.same else t("another model")
     console.print(Text(f"{'✓' if found.same else '✗'} {words}", "green" if found.same else "red"))
     for form, then, now in found.forms:
         console.print(f"  {form:<6}{then[:16]}..." + ("" if then == now else f" then, {now[:16]}... now"), markup=False)
     for what, then, now in found.differences:
         console.print(f"  differs: {what}: {then} then, {now} now", style="yellow", markup=False, soft_wrap=True)
-    console.print(f"  run {found.again[:8]} beside run {found.run_id[:8]}", style="dim")
+    console.print(t("  run {again} beside run {run_id}", again=found.again[:8], run_id=found.run_id[:8]), style="dim")

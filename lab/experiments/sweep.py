@@ -21,6 +21,7 @@ from lab.experiments.leaderboard import Row
 from lab.experiments.mlflow import Mlflow, Place, Run
 from lab.experiments.promote import Promoted
 from lab.kube import Object
+from lab.messages import t
 from training.arguments import Parameters
 
 PARENT, DATA, OUTCOME = "sweep_parent", "sweep_data", "sweep_outcome"
@@ -113,7 +114,7 @@ def run(place: Place, options: Options, *, say: training.Say, show: Show) -> Out
     """Raises LabError for a grid or a table that cannot be used, before anything is made."""
     started = time.monotonic()
     if not 1 <= options.parallel <= 64:
-        raise LabError(f"--parallel {options.parallel} is not from 1 to 64", grid.EXAMPLE)
+        raise LabError(t("--parallel {parallel} is not from 1 to 64", parallel=options.parallel), t(grid.EXAMPLE))
     points = grid.points(options.grids)
     folds = max(one.folds for one in points)
     sent = tables.send(place, Path(options.data), folds=folds) if options.data else None
@@ -123,7 +124,10 @@ def run(place: Place, options: Options, *, say: training.Say, show: Show) -> Out
     training.checked(arguments)
     sweep = begin(place, name, options.experiment, points, data=data)
     repeated = sum(row.state == "finished" for row in sweep.rows())
-    say(f"sweep {name}: {len(points)} points" + (f", {repeated} of them finished before" if repeated else ""))
+    say(
+        f"sweep {name}: {len(points)} points"
+        + (t(", {repeated} of them finished before", repeated=repeated) if repeated else "")
+    )
     arguments += ["--parent-run", sweep.parent.id, *(sent.arguments() if sent else [])]
     _go_on(sweep, arguments, options.parallel, say=say, show=show)
     _record_image(sweep)
@@ -144,7 +148,9 @@ def begin(place: Place, name: str, experiment: str, points: list[Parameters], *,
     if known:
         (parent,) = known
         if parent.tags.get(DATA) != data:
-            raise LabError(f"sweep {name!r} was made with another table", "give this one another --name")
+            raise LabError(
+                t("sweep {name!r} was made with another table", name=name), t("give this one another --name")
+            )
         if parent.status != "RUNNING":
             mlflow.end(parent.id, "RUNNING")
     else:
@@ -157,7 +163,13 @@ def _go_on(sweep: Sweep, arguments: Sequence[str], parallel: int, *, say: traini
     """Watch the Job that runs, if one does; then train what is missing still."""
     active = [one for one in sweep.jobs() if not job.over(one)]
     if active:
-        say(f"Job {active[-1]['metadata']['name']} in {sweep.place.namespace} is at it already")
+        say(
+            t(
+                "Job {name} in {namespace} is at it already",
+                name=active[-1]["metadata"]["name"],
+                namespace=sweep.place.namespace,
+            )
+        )
         _set_parallel(sweep.place, active[-1], parallel)
         _follow(sweep, active[-1], show)
     missing = [row.parameters.point for row in sweep.rows() if row.state != "finished"]
@@ -172,9 +184,9 @@ def _create(sweep: Sweep, missing: Sequence[str], arguments: Sequence[str], para
     room, why = job.at_once(wanted, made, place.cluster.list("v1", "ResourceQuota", place.namespace))
     if room < 1:
         hint = f"kubectl describe resourcequota -n {place.namespace}; ./inv runs{place.option}"
-        raise LabError(f"no room for a training in {place.namespace}: {why}", hint)
+        raise LabError(t("no room for a training in {namespace}: {why}", namespace=place.namespace, why=why), hint)
     if room < wanted:
-        say(f"{room} at a time, not {wanted}: quota {why}")
+        say(t("{room} at a time, not {wanted}: quota {why}", room=room, wanted=wanted, why=why))
         made = job.manifest(job.Wanted(sweep.name, tuple(missing), tuple(arguments), room), place)
     created = training.create(place.cluster, made)
     say(f"Job {created['metadata']['name']} in {place.namespace}: {len(missing)} points, {min(room, wanted)} at a time")
@@ -193,15 +205,20 @@ def _follow(sweep: Sweep, made: Object, show: Show) -> None:
     while True:
         found = place.cluster.find("batch/v1", "Job", name, place.namespace)
         if found is None:
-            raise LabError(f"Job {name} in {place.namespace} was deleted", "the same ./inv sweep goes on where it was")
+            raise LabError(
+                t("Job {name} in {namespace} was deleted", name=name, namespace=place.namespace),
+                t("the same ./inv sweep goes on where it was"),
+            )
         sweep.latest = found
         show(sweep.rows())
         if job.over(found):
             return
         pods = sweep.pods(found)
         if training.hopeless(pods):
-            raise LabError(f"Job {name} does not start: {'; '.join(ready.explain(pods, []))}", "./inv doctor")
-        place.cluster.pause(LOOK_SECONDS, f"Job {name} in {place.namespace} to end")
+            raise LabError(
+                t("Job {name} does not start: {why}", name=name, why="; ".join(ready.explain(pods, []))), "./inv doctor"
+            )
+        place.cluster.pause(LOOK_SECONDS, t("Job {name} in {namespace} to end", name=name, namespace=place.namespace))
 
 
 def _record_image(sweep: Sweep) -> None:
@@ -229,13 +246,15 @@ def _why(pods: Sequence[Object], index: int) -> str:
     for pod in reversed([one for one in pods if _index(one) == index]):
         for status in pod["status"].get("containerStatuses") or []:
             if ended := status.get("state", {}).get("terminated"):
-                return f"its pod ended with {ended.get('exitCode')} ({ended.get('reason', '')})"
-    return "its pod is gone"
+                return t(
+                    "its pod ended with {code} ({reason})", code=ended.get("exitCode"), reason=ended.get("reason", "")
+                )
+    return t("its pod is gone")
 
 
 def _reason(made: Object) -> str:
     condition = ready.condition(made, "Failed")
-    return str(condition.get("message") or condition.get("reason") or "its Job ended without it")
+    return str(condition.get("message") or condition.get("reason") or t("its Job ended without it"))
 
 
 def _promote(sweep: Sweep, best: Row, model: str, say: training.Say) -> Promoted | None:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.experiments.mlflow import Place
+from lab.messages import mark, t
 from training import table
 from training.errors import BadData
 
-HOW = "what a table must look like: docs/how-to/own-data.md"
+HOW = mark("what a table must look like: docs/how-to/own-data.md")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def check(path: Path, *, folds: int = 5) -> table.Csv:
     try:
         return table.read(path.expanduser(), folds=folds)
     except BadData as error:
-        raise LabError(f"--data: {error}", HOW) from None
+        raise LabError(f"--data: {error}", t(HOW)) from None
 
 
 def send(place: Place, path: Path, *, folds: int = 5) -> Sent:

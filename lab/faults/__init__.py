@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.errors import LabError
 from lab.faults import cluster, storage
 from lab.faults.base import Fault
+from lab.messages import t
 
 _ORDER = (
     *(
@@ -23,5 +24,5 @@ REGISTRY: tuple[Fault, ...] = tuple(_ALL[name] for name in _ORDER)
 
 def find(name: str) -> Fault:
     if name not in _ALL:
-        raise LabError(f"no fault {name!r}", f"one of: {', '.join(_ORDER)}")
+        raise LabError(t("no fault {name!r}", name=name), t("one of: {names}", names=", ".join(_ORDER)))
     return _ALL[name]

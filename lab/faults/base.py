@@ -15,7 +15,7 @@ from lab.world import World
 
 @dataclass(frozen=True)
 class Fault:
-    """`symptom` and `cure` may name {user}, {num}, {namespace}, {profile}, {email}, {bucket}, {repository}, {region}, {cluster}.
+    """`symptom`, `cure` and `hint` may name {user}, {num}, {namespace}, {profile}, {email}, {bucket}, {repository}, {region}, {cluster}.
 
     `reddens` are the codes of the checks that fail while it is broken; checks behind these are skipped and not listed. `scope` is "lab" where every
     tenant feels it.
@@ -29,10 +29,11 @@ class Fault:
     break_it: Callable[[World, Tenant], None]
     mend_it: Callable[[World, Tenant], None]
     active: Callable[[World, Tenant], bool]
+    hint: str
     scope: Literal["tenant", "lab"] = "tenant"
 
     def words(self, text: str, world: World, tenant: Tenant) -> str:
-        """`symptom` or `cure` with this tenant's own names."""
+        """`symptom`, `cure` or `hint` with this tenant's own names."""
         settings = world.settings
         return text.format(
             user=tenant.user,

@@ -11,6 +11,7 @@ from lab.apply import until_ready
 from lab.errors import LabError
 from lab.faults.base import Fault
 from lab.kube import Object, Refused
+from lab.messages import t
 from lab.settings import Tenant
 from lab.world import World
 
@@ -34,7 +35,7 @@ def _own_kubeconfig(world: World, tenant: Tenant) -> Object:
         found: Object = yaml.safe_load(path.read_text())
         return found
     except (OSError, yaml.YAMLError):
-        raise LabError(f"{path} cannot be read", f"./inv up --tenants {tenant.num}") from None
+        raise LabError(t("{path} cannot be read", path=path), f"./inv up --tenants {tenant.num}") from None
 
 
 def break_sign_in(world: World, tenant: Tenant) -> None:
@@ -62,7 +63,11 @@ def set_owner(world: World, tenant: Tenant, owner: str) -> None:
     world.cluster.patch("kubeflow.org/v1", "Profile", tenant.profile, {"spec": {"owner": {"name": owner}}})
     wanted = "True" if owner == tenant.email else "False"
     world.cluster.wait(
-        lambda: None if _ready(world, tenant) == wanted else f"Profile {tenant.profile}: Ready is not yet {wanted}",
+        lambda: (
+            None
+            if _ready(world, tenant) == wanted
+            else t("Profile {profile}: Ready is not yet {wanted}", profile=tenant.profile, wanted=wanted)
+        ),
         seconds=30,
         cancelled=threading.Event(),
     )
@@ -101,7 +106,7 @@ def _scale(world: World, kind: str, name: str, namespace: str, replicas: int) ->
         return
     world.cluster.wait(
         lambda: (
-            f"{kind} {name} still has pods"
+            t("{kind} {name} still has pods", kind=kind, name=name)
             if world.cluster.get(APPS, kind, name, namespace)["status"].get("readyReplicas")
             else None
         ),
@@ -188,7 +193,9 @@ def exhaust_quota(world: World, tenant: Tenant) -> None:
         lambda: (
             None
             if _refused_pods(world, tenant)
-            else f"Deployment {HOG} in {tenant.namespace} does not exceed the quota yet"
+            else t(
+                "Deployment {name} in {namespace} does not exceed the quota yet", name=HOG, namespace=tenant.namespace
+            )
         ),
         seconds=30,
         cancelled=threading.Event(),
@@ -204,7 +211,7 @@ def free_quota(world: World, tenant: Tenant) -> None:
     world.cluster.delete(APPS, "Deployment", HOG, tenant.namespace, propagation="Foreground")
     world.cluster.wait(
         lambda: (
-            f"pods of {HOG} still there"
+            t("pods of {name} still there", name=HOG)
             if world.cluster.list("v1", "Pod", tenant.namespace, labels=f"app={HOG}")
             else None
         ),
@@ -230,7 +237,7 @@ def wrong_image(world: World, tenant: Tenant) -> None:
         lambda: (
             None
             if ready.explain(world.cluster.list("v1", "Pod", tenant.namespace), [])
-            else "no pod asks for the missing image yet"
+            else t("no pod asks for the missing image yet")
         ),
         seconds=30,
         cancelled=threading.Event(),
@@ -266,7 +273,7 @@ def claim_unbound(world: World, tenant: Tenant) -> None:
 def remove_claim(world: World, tenant: Tenant) -> None:
     world.cluster.delete("v1", "PersistentVolumeClaim", CLAIM, tenant.namespace)
     world.cluster.wait(
-        lambda: f"PVC {CLAIM} still there" if claim_is_unbound(world, tenant) else None,
+        lambda: t("PVC {name} still there", name=CLAIM) if claim_is_unbound(world, tenant) else None,
         seconds=30,
         cancelled=threading.Event(),
     )
@@ -286,6 +293,7 @@ FAULTS = (
         break_sign_in,
         mend_sign_in,
         sign_in_broken,
+        "aws eks update-kubeconfig --region {region} --name {cluster}",
     ),
     Fault(
         "owner-mismatch",
@@ -296,6 +304,7 @@ FAULTS = (
         lambda world, tenant: set_owner(world, tenant, STRANGER),
         lambda world, tenant: set_owner(world, tenant, tenant.email),
         owner_is_wrong,
+        'kubectl patch profile {profile} --type=merge -p \'{{"spec":{{"owner":{{"name":"{email}"}}}}}}\'',
     ),
     Fault(
         "poddefault-missing",
@@ -306,6 +315,7 @@ FAULTS = (
         remove_pod_default,
         restore_pod_default,
         pod_default_is_missing,
+        "./inv up --tenants {num}",
     ),
     Fault(
         "mlflow-down",
@@ -316,6 +326,7 @@ FAULTS = (
         stop_mlflow,
         start_mlflow,
         mlflow_is_stopped,
+        "kubectl get pods -n {namespace} -l app=mlflow-server",
     ),
     Fault(
         "cross-tenant-access",
@@ -326,6 +337,7 @@ FAULTS = (
         open_door,
         close_door,
         door_is_open,
+        "kubectl get rolebindings",
     ),
     Fault(
         "quota-exhausted",
@@ -336,6 +348,7 @@ FAULTS = (
         exhaust_quota,
         free_quota,
         quota_is_exhausted,
+        "kubectl describe quota -n {namespace}",
     ),
     Fault(
         "image-not-found",
@@ -346,6 +359,7 @@ FAULTS = (
         wrong_image,
         right_image,
         image_is_wrong,
+        "kubectl describe pods -n {namespace}",
     ),
     Fault(
         "pvc-unbound",
@@ -356,6 +370,7 @@ FAULTS = (
         claim_unbound,
         remove_claim,
         claim_is_unbound,
+        "kubectl describe pvc -n {namespace}",
     ),
     Fault(
         "postgres-down",
@@ -366,6 +381,7 @@ FAULTS = (
         stop_postgres,
         start_postgres,
         postgres_is_stopped,
+        "kubectl get pods -n mlflow-system -l app=postgres",
         scope="lab",
     ),
 )

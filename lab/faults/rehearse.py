@@ -18,6 +18,7 @@ from lab.faults import REGISTRY
 from lab.faults.base import Fault
 from lab.faults.outcome import Rehearsal
 from lab.faults.words import WORDS
+from lab.messages import t
 from lab.settings import Tenant
 from lab.world import World
 
@@ -47,7 +48,7 @@ def _uninterrupted(say: Callable[[str], None]) -> Iterator[None]:
     """Until the block is done, signals only say that it goes on."""
 
     def later(_: int, __: FrameType | None) -> None:
-        say("  … mending first, a moment")
+        say(t("  … mending first, a moment"))
 
     with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), later):
         yield
@@ -70,13 +71,18 @@ def _one(world: World, tenant: Tenant, fault: Fault, say: Callable[[str], None])
     broken, problems = _break(world, tenant, fault, bystander, say)
     healed = verify.verify(world, user=tenant.num)
     problems += [
-        f"{result.code} is still {result.state} after the cure: {result.message}"
+        t(
+            "{code} is still {state} after the cure: {message}",
+            code=result.code,
+            state=result.state,
+            message=result.message,
+        )
         for result in healed
         if result.state != "pass"
     ]
     for problem in problems:
         say(f"  ! {problem}")
-    say(f"  {'✓ mended, all green' if not problems else 'not as expected'}")
+    say(f"  {t('✓ mended, all green') if not problems else t('not as expected')}")
     words = WORDS[fault.name]
     return Rehearsal(
         fault=fault.name,
@@ -101,12 +107,15 @@ def _break(
     """What the checks said while it was broken, and what was not as expected; it is mended when this ends, however it ends."""
     try:
         fault.break_it(world, tenant)
-        problems = [] if fault.active(world, tenant) else ["it did not break"]
+        problems = [] if fault.active(world, tenant) else [t("it did not break")]
         broken = verify.verify(world, user=tenant.num)
-        problems += _as_expected(fault, broken) + _untouched(world, fault, bystander)
-        say(f"  ✗ {', '.join(_red(broken)) or 'nothing turned red'}")
+        hint = fault.words(fault.hint, world, tenant)
+        problems += _as_expected(fault, broken, hint) + _untouched(world, fault, bystander)
+        say(f"  ✗ {', '.join(_red(broken)) or t('nothing turned red')}")
     except LabError as error:
-        return [], [f"it could not be rehearsed: {error.message}" + (f" ({error.hint})" if error.hint else "")]
+        return [], [
+            t("it could not be rehearsed: {why}", why=error.message) + (f" ({error.hint})" if error.hint else "")
+        ]
     finally:
         with _uninterrupted(say):
             fault.mend_it(world, tenant)
@@ -117,13 +126,20 @@ def _red(results: Sequence[Result]) -> list[str]:
     return [result.code for result in results if result.state == "fail"]
 
 
-def _as_expected(fault: Fault, results: Sequence[Result]) -> list[str]:
+def _as_expected(fault: Fault, results: Sequence[Result], hint: str) -> list[str]:
+    """Exactly the expected checks are red, and each of them tells the tenant what to type."""
     red, expected = set(_red(results)), set(fault.reddens)
-    problems = [f"{code} should have failed and did not" for code in sorted(expected - red)]
+    problems = [t("{code} should have failed and did not", code=code) for code in sorted(expected - red)]
     problems += [
-        f"{r.code} failed unexpectedly: {r.message}" for r in results if r.state == "fail" and r.code not in expected
+        t("{code} failed unexpectedly: {message}", code=r.code, message=r.message)
+        for r in results
+        if r.state == "fail" and r.code not in expected
     ]
-    problems += [f"{r.code} failed without a hint" for r in results if r.state == "fail" and not r.hint]
+    problems += [
+        t("the hint of {code} does not say: {hint}", code=r.code, hint=hint)
+        for r in results
+        if r.state == "fail" and hint not in r.hint
+    ]
     return problems
 
 
@@ -132,4 +148,8 @@ def _untouched(world: World, fault: Fault, bystander: Tenant) -> list[str]:
     if fault.scope == "lab":
         return []
     results = verify.verify(world, user=bystander.num)
-    return [f"{bystander.user} is touched: {r.code} {r.message}" for r in results if r.state == "fail"]
+    return [
+        t("{user} is touched: {code} {message}", user=bystander.user, code=r.code, message=r.message)
+        for r in results
+        if r.state == "fail"
+    ]

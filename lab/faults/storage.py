@@ -8,6 +8,7 @@ from typing import Any
 from lab.aws import resources
 from lab.errors import LabError
 from lab.faults.base import Fault
+from lab.messages import t
 from lab.settings import Tenant
 from lab.world import World
 
@@ -82,7 +83,8 @@ def remove_repository(world: World, tenant: Tenant) -> None:
     ecr = world.root("ecr")
     if ecr.list_images(repositoryName=name)["imageIds"]:
         raise LabError(
-            f"repository {name} holds images, which would be lost", "choose a tenant that has pushed nothing: --user NN"
+            t("repository {name} holds images, which would be lost", name=name),
+            t("choose a tenant that has pushed nothing: --user NN"),
         )
     ecr.delete_repository(repositoryName=name)
 
@@ -108,6 +110,7 @@ FAULTS = (
         deny_s3,
         allow_s3,
         s3_is_denied,
+        "aws configure; aws sts get-caller-identity",
     ),
     Fault(
         "bucket-missing",
@@ -118,6 +121,7 @@ FAULTS = (
         remove_bucket,
         restore_bucket,
         bucket_is_missing,
+        "aws s3 mb s3://{bucket}",
     ),
     Fault(
         "ecr-missing",
@@ -128,5 +132,6 @@ FAULTS = (
         remove_repository,
         restore_repository,
         repository_is_missing,
+        "aws ecr create-repository --repository-name {repository} --region {region}",
     ),
 )

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lab.load.samples import Answer, Samples
+from lab.messages import t
 
 LIFE, TIMEOUT, ATTEMPTS = 2.0, 5.0, 4
 CONNECTIONS = 64
@@ -68,7 +69,7 @@ class Connection:
             raise Failed("no HTTP") from None
         except asyncio.IncompleteReadError as error:
             self.close()
-            raise (Failed("half an answer") if error.partial else Unanswered) from None
+            raise (Failed(t("half an answer")) if error.partial else Unanswered) from None
         except OSError:
             self.close()
             raise Unanswered from None
@@ -81,7 +82,7 @@ class Connection:
             await reader.readexactly(int(headers.get("content-length", "0")))
         except (asyncio.IncompleteReadError, OSError, ValueError):
             self.close()
-            raise Failed("half an answer") from None
+            raise Failed(t("half an answer")) from None
         if headers.get("connection", "").lower() == "close":
             self.close()
         if " 200 " not in f"{status} ":
@@ -141,7 +142,7 @@ class Client:
         except TimeoutError:
             while not self.due.empty():
                 self.samples.failed(
-                    self.due.get_nowait(), "never sent: more than the service, or this client, can take"
+                    self.due.get_nowait(), t("never sent: more than the service, or this client, can take")
                 )
 
     async def _work(self, connection: Connection) -> None:
@@ -160,11 +161,11 @@ class Client:
                 headers, retried = await self._persist(connection, request)
         except TimeoutError:
             connection.close()
-            self.samples.failed(due, f"no answer in {TIMEOUT:g} s")
+            self.samples.failed(due, t("no answer in {timeout:g} s", timeout=TIMEOUT))
         except Failed as error:
             self.samples.failed(due, str(error))
         except asyncio.CancelledError:
-            self.samples.failed(due, "no answer by the end of the load")
+            self.samples.failed(due, t("no answer by the end of the load"))
             raise
         else:
             who = headers.get("x-release", "?"), headers.get("x-served-by", "?")
@@ -176,4 +177,4 @@ class Client:
                 return await connection.ask(request), attempt
             except Unanswered:
                 await asyncio.sleep(0.05 * attempt)
-        raise Failed(f"nobody answered in {ATTEMPTS} tries")
+        raise Failed(t("nobody answered in {attempts} tries", attempts=ATTEMPTS))

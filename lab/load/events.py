@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lab.errors import LabError
 from lab.kube import Cluster, Object
+from lab.messages import t
 
 MLFLOW, SERVING = ("mlops-training", "app=mlflow-server"), ("mlops-serving", "app=iris-serving")
 
@@ -32,7 +33,7 @@ def kill(cluster: Cluster, namespace: str, labels: str) -> str:
     """End one running pod at once, without grace: `kubectl delete pod --grace-period=0 --force`. Its requests under way are lost with it."""
     pods = [pod for pod in cluster.list("v1", "Pod", namespace, labels=labels) if _runs(pod)]
     if not pods:
-        return f"no pod {labels} in {namespace} to kill"
+        return t("no pod {labels} in {namespace} to kill", labels=labels, namespace=namespace)
     name = str(random.choice(pods)["metadata"]["name"])
     path = cluster.kind("v1", "Pod").path(namespace, name)
     cluster.request("DELETE", path, {"gracePeriodSeconds": 0})
@@ -61,7 +62,12 @@ def _second(option: str, text: str, seconds: float) -> float:
         value = -1
     if not 0 <= value <= seconds:
         raise LabError(
-            f"{option} is {text!r}, not a second of this load (0 to {seconds:g})",
-            f"./inv load {option} 30 or {option} 30,60",
+            t(
+                "{option} is {text!r}, not a second of this load (0 to {seconds:g})",
+                option=option,
+                text=text,
+                seconds=seconds,
+            ),
+            t("./inv load {option} 30 or {option} 30,60", option=option),
         )
     return value

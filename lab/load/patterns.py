@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.errors import LabError
+from lab.messages import t
 
 MOST_RPS, MOST_SECONDS = 5_000.0, 3_600.0
 Shape = Callable[[float], float]
@@ -54,12 +55,12 @@ class Pattern:
 def pattern(name: str, *, rps: str, seconds: str) -> Pattern:
     """Raises LabError for what is no pattern, rate or time."""
     if name not in SHAPES:
-        raise LabError(f"no pattern {name!r}", f"one of: {', '.join(SHAPES)}")
-    most = f"this load generator is one process and sends at most {MOST_RPS:g} a second"
+        raise LabError(t("no pattern {name!r}", name=name), t("one of: {names}", names=", ".join(SHAPES)))
+    most = t("this load generator is one process and sends at most {most:g} a second", most=MOST_RPS)
     return Pattern(
         name=name,
         rps=_number("--rps", rps, low=1, high=MOST_RPS, why=most),
-        seconds=_number("--seconds", seconds, low=5, high=MOST_SECONDS, why="the autoscaler looks every 15 s"),
+        seconds=_number("--seconds", seconds, low=5, high=MOST_SECONDS, why=t("the autoscaler looks every 15 s")),
     )
 
 
@@ -70,6 +71,14 @@ def _number(option: str, text: str, *, low: float, high: float, why: str) -> flo
         value = float("nan")
     if not low <= value <= high:
         raise LabError(
-            f"{option} is {text!r}, not a number from {low:g} to {high:g}: {why}", "./inv load --rps 500 --seconds 90"
+            t(
+                "{option} is {text!r}, not a number from {low:g} to {high:g}: {why}",
+                option=option,
+                text=text,
+                low=low,
+                high=high,
+                why=why,
+            ),
+            "./inv load --rps 500 --seconds 90",
         )
     return value

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 
 from lab.load.run import Load
 from lab.load.samples import total
+from lab.messages import t
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 _ROW = 18
@@ -65,17 +66,27 @@ def render(load: Load) -> str:
 
 
 def _title(load: Load) -> str:
-    return (
-        f"iris-serving under load: {load.pattern.name}, {load.pattern.rps:g} requests/s for {load.pattern.seconds:g} s"
+    return t(
+        "iris-serving under load: {name}, {rps:g} requests/s for {seconds:g} s",
+        name=load.pattern.name,
+        rps=load.pattern.rps,
+        seconds=load.pattern.seconds,
     )
 
 
 def _subtitle(load: Load) -> str:
     whole = total(load.samples.seconds)
     first, most, last = load.replicas
-    return (
-        f"{whole.answered} answered, {whole.failed} failed, {whole.retried} asked again; "
-        f"p50 {_number(whole.p50)} ms, p99 {_number(whole.p99)} ms; replicas {first} - {most} - {last}"
+    return t(
+        "{answered} answered, {failed} failed, {retried} asked again; p50 {p50} ms, p99 {p99} ms; replicas {first} - {most} - {last}",
+        answered=whole.answered,
+        failed=whole.failed,
+        retried=whole.retried,
+        p50=_number(whole.p50),
+        p99=_number(whole.p99),
+        first=first,
+        most=most,
+        last=last,
     )
 
 
@@ -95,18 +106,18 @@ def _charts(load: Load) -> list[Chart]:
     target = [(look.time, float(look.target)) for look in looks if look.target is not None]
     return [
         Chart(
-            "requests/s (failed: red crosses)",
+            t("requests/s (failed: red crosses)"),
             [Line("wanted", GREY, wanted, dash="3 3", steps=True), Line("answered", BLUE, answered)],
             crosses=failures,
         ),
         Chart(
-            "latency, ms (logarithmic)",
+            t("latency, ms (logarithmic)"),
             [Line("p50", BLUE, p50), Line("p99", ORANGE, p99, dash="6 2")],
             low=0.1,
             logarithmic=True,
         ),
         Chart(
-            "CPU, % of what pods request",
+            t("CPU, % of what pods request"),
             [Line("target", GREY, target, dash="3 3"), Line("used", GREEN, cpu, steps=True)],
         ),
         Chart(
@@ -131,7 +142,7 @@ def _releases(load: Load) -> list[Chart]:
         points = [(float(time), 100 * found[name] / sum(found.values())) for time, found in seconds]
         colour, dash = _STYLES[number % len(_STYLES)]
         lines.append(Line(name, colour, points, dash))
-    return [Chart("answers by release, %", lines)]
+    return [Chart(t("answers by release, %"), lines)]
 
 
 @dataclass(frozen=True)
@@ -202,7 +213,7 @@ def _moments(load: Load, seconds: float) -> list[tuple[float, str]]:
     """What happened and when, in order."""
     found = [(event.time, event.what) for event in load.happened]
     if seconds > load.pattern.seconds + 1:
-        found.append((load.pattern.seconds, "the load ends"))
+        found.append((load.pattern.seconds, t("the load ends")))
     return sorted(found)
 
 

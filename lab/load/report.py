@@ -13,6 +13,7 @@ from lab.files import write_private
 from lab.load import picture
 from lab.load.run import Load
 from lab.load.samples import Second, Sum, total
+from lab.messages import t
 
 PARTS = 6
 
@@ -66,12 +67,16 @@ def _number(value: float | None) -> str:
 def verdict(load: Load) -> list[str]:
     """In words: what failed and why, what the replicas did, who answered."""
     whole, (first, most, last) = total(load.samples.seconds), load.replicas
-    lines = [f"{whole.failed} of {whole.sent} requests failed" + _reasons(load.samples.reasons)]
+    lines = [
+        t("{failed} of {sent} requests failed", failed=whole.failed, sent=whole.sent) + _reasons(load.samples.reasons)
+    ]
     if whole.retried:
-        lines.append(f"{whole.retried} were asked again, for their connection ended before an answer began")
+        lines.append(
+            t("{retried} were asked again, for their connection ended before an answer began", retried=whole.retried)
+        )
     lines.append(f"replicas {first} -> {most} -> {last}")
     releases = sum((second.releases for second in load.samples.seconds), start=Counter[str]())
-    lines.append("answers by release: " + ", ".join(f"{name} {count}" for name, count in sorted(releases.items())))
+    lines.append(t("answers by release: ") + ", ".join(f"{name} {count}" for name, count in sorted(releases.items())))
     return [*lines, *(f"at {event.time:.0f} s: {event.what}" for event in load.happened)]
 
 

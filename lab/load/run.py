@@ -17,6 +17,7 @@ from lab.load.events import Event, Happened
 from lab.load.patterns import Pattern
 from lab.load.samples import Samples, total
 from lab.load.watch import Look
+from lab.messages import t
 
 PATIENCE = 240.0
 """How long the load goes on as a trickle, at most, until the replicas are down again: stabilization windows, and a round or two."""
@@ -66,7 +67,7 @@ def run(cluster: Cluster, plan: Plan, say: Say) -> Load:
         try:
             runner.run(_run(cluster, plan, load, say))
         except KeyboardInterrupt:
-            say.stay("stopped early")
+            say.stay(t("stopped early"))
     return load
 
 
@@ -136,7 +137,7 @@ def line(load: Load, now: float) -> str:
         f"{now:4.0f} s",
         f"{stretch.rate:5.0f}/s",
         f"p50 {milliseconds(stretch.p50)}  p99 {milliseconds(stretch.p99)}",
-        f"failed {whole.failed}" + (f", asked again {whole.retried}" if whole.retried else ""),
+        f"failed {whole.failed}" + (t(", asked again {retried}", retried=whole.retried) if whole.retried else ""),
     ]
     if load.looks:
         parts.append(_pods(load.looks[-1]))
@@ -168,5 +169,5 @@ def target(port: int, *, number: int = 200, seed: int = 1) -> Target:
         ranges = [feature["trained_on"] for feature in model["features"]]
         rows = [[round(random_.uniform(low, high), 2) for low, high in ranges] for _ in range(number)]
     except (LookupError, TypeError, ValueError) as error:
-        raise LabError(f"what answers at port {port} is not the iris service", "./inv doctor") from error
+        raise LabError(t("what answers at port {port} is not the iris service", port=port), "./inv doctor") from error
     return Target("127.0.0.1", port, [serving.body(row) for row in rows])

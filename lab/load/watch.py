@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lab.errors import ClusterError, LabError
 from lab.kube import Cluster, Object
+from lab.messages import t
 
 NAMESPACE, DEPLOYMENT, SCALER = "mlops-serving", "iris-serving", "iris-serving-hpa"
 
@@ -30,7 +31,9 @@ def look(cluster: Cluster, time: float) -> Look:
     deployment = cluster.find("apps/v1", "Deployment", DEPLOYMENT, NAMESPACE)
     scaler = cluster.find("autoscaling/v2", "HorizontalPodAutoscaler", SCALER, NAMESPACE)
     if deployment is None or scaler is None:
-        raise LabError(f"there is no {DEPLOYMENT} with an autoscaler in {NAMESPACE}", "./inv up")
+        raise LabError(
+            t("there is no {name} with an autoscaler in {namespace}", name=DEPLOYMENT, namespace=NAMESPACE), "./inv up"
+        )
     return seen(deployment, scaler, time)
 
 

@@ -77,4 +77,3 @@ def translations() -> dict[str, str]:
 
         _korean.update(catalogue.read(catalogue.KOREAN))
     return _korean
-

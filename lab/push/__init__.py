@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.messages import t
 from lab.push import layout, source
 from lab.push.registry import Registry, login
 from lab.settings import Tenant
 from lab.world import World
-from lab.messages import t
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,10 @@ def push(
     """Raises LabError for an image that is not there, a repository that is not the tenant's, or with the registry's own words."""
     name = repository or source.repository(tenant, image)
     if name not in tenant.repositories:
-        raise LabError(t("{name} is not a repository of {user}", name=name, user=tenant.user), t("one of: {names}", names=', '.join(tenant.repositories)))
+        raise LabError(
+            t("{name} is not a repository of {user}", name=name, user=tenant.user),
+            t("one of: {names}", names=", ".join(tenant.repositories)),
+        )
     reference = f"{world.settings.account}.dkr.ecr.{world.settings.region}.amazonaws.com/{name}:{tag}"
     folder = Path(image)
     found = layout.read(folder) if (folder / "index.json").is_file() else _made(world, image, reference)

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from kubesim.node.images import Image
 from lab.errors import LabError
+from lab.messages import t
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONTENTS = (
@@ -116,8 +117,8 @@ def read(folder: Path) -> Layout:
         blobs = tuple(_blob(folder, item["digest"]) for item in (parsed["config"], *parsed["layers"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(
-            f"{folder} is not an OCI layout with one image: {error}",
-            "make one: skopeo copy docker-daemon:NAME:TAG oci:FOLDER",
+            t("{folder} is not an OCI layout with one image: {error}", folder=folder, error=error),
+            t("make one: skopeo copy docker-daemon:NAME:TAG oci:FOLDER"),
         ) from None
     return Layout(manifest, blobs, str(only.get("mediaType", MANIFEST)))
 
@@ -127,8 +128,8 @@ def _blob(folder: Path, digest: str) -> Blob:
     path = folder / "blobs" / algorithm / value
     if (found := _hash(path)) != digest:
         raise LabError(
-            f"{path} is damaged: its content is {found}",
-            "make the folder again: skopeo copy docker-daemon:NAME:TAG oci:FOLDER",
+            t("{path} is damaged: its content is {found}", path=path, found=found),
+            t("make the folder again: skopeo copy docker-daemon:NAME:TAG oci:FOLDER"),
         )
     return Blob(digest, path.stat().st_size, path=path)
 

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 from lab.aws.clients import Clients, refused
 from lab.errors import AwsError
+from lab.messages import t
 from lab.push.layout import Blob
 
 if TYPE_CHECKING:
@@ -66,9 +67,18 @@ class Registry:
         try:
             answer = self.http.request(method, url, **options)
         except httpx.HTTPError as error:
-            raise AwsError(f"the registry does not answer: {error}", "is the lab up? ./inv up") from None
+            raise AwsError(
+                t("the registry does not answer: {error}", error=error), t("is the lab up? ./inv up")
+            ) from None
         if answer.is_error and answer.status_code not in allow:
-            raise AwsError(f"the registry refused {method} {answer.url.path}: {_words(answer)}")
+            raise AwsError(
+                t(
+                    "the registry refused {method} {path}: {words}",
+                    method=method,
+                    path=answer.url.path,
+                    words=_words(answer),
+                )
+            )
         return answer
 
 

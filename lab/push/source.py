@@ -8,6 +8,7 @@ from kubesim.node.images import BuildError, ImageStore
 from kubesim.node.images import Image as SimImage
 from lab.clusters.base import IMAGES, Image
 from lab.errors import LabError
+from lab.messages import t
 from lab.settings import Tenant
 
 _FOR = {"serving": "mlops-training/{user}/iris-api", "training": "mlops-{user}-training"}
@@ -36,6 +37,9 @@ def _find(image: str) -> Image:
         if image in (known.tag, known.dockerfile.parent.name):
             return known
     raise LabError(
-        f"there is no image {image!r}",
-        f"one of: {', '.join(known.tag for known in IMAGES)}; or a folder with a Dockerfile or an OCI layout",
+        t("there is no image {image!r}", image=image),
+        t(
+            "one of: {names}; or a folder with a Dockerfile or an OCI layout",
+            names=", ".join(known.tag for known in IMAGES),
+        ),
     )

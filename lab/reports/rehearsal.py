@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.faults.outcome import Rehearsal
+from lab.messages import mark, t
 
-_CURES = {"student": "The student types", "instructor": "The instructor does"}
+_CURES = {"student": mark("The student types"), "instructor": mark("The instructor does")}
 
 
 def render(rehearsals: Sequence[Rehearsal]) -> str:
@@ -16,8 +17,13 @@ def render(rehearsals: Sequence[Rehearsal]) -> str:
         [
             "# Rehearsal",
             "",
-            f"{good} of {len(rehearsals)} faults went as the course teaches, in {seconds:.0f} s: broken, noticed by exactly the expected",
-            "checks, mended, and proved green again, while another tenant's checks stayed green.",
+            t(
+                "{good} of {total} faults went as the course teaches, in {seconds:.0f} s: broken, noticed by exactly the expected",
+                good=good,
+                total=len(rehearsals),
+                seconds=seconds,
+            ),
+            t("checks, mended, and proved green again, while another tenant's checks stayed green."),
             "",
             *_overview(rehearsals),
             "",
@@ -29,21 +35,27 @@ def render(rehearsals: Sequence[Rehearsal]) -> str:
 def _overview(rehearsals: Sequence[Rehearsal]) -> list[str]:
     """One line per fault: to find the section by what turned red."""
     rows = [
-        f"| {number} | {one.title} | {', '.join(one.red) or '-'} | {one.who} | {'as expected' if one.good else '**not as expected**'} |"
+        f"| {number} | {one.title} | {', '.join(one.red) or '-'} | {one.who} | {t('as expected') if one.good else t('**not as expected**')} |"
         for number, one in enumerate(rehearsals, start=1)
     ]
-    return ["| | fault | checks that turn red | cured by | rehearsed |", "|---|---|---|---|---|", *rows]
+    return [t("| | fault | checks that turn red | cured by | rehearsed |"), "|---|---|---|---|---|", *rows]
 
 
 def _section(number: int, one: Rehearsal) -> list[str]:
-    lines = [f"## {number}. {one.title} ({one.fault})", "", "The student sees:", "", *_block(one.symptom)]
-    lines += ["Say to the student:", "", f"> {one.english}", ">", f"> {one.korean}", ""]
-    lines += [f"{_CURES[one.who]}:", "", *_block(one.cure)]
+    lines = [f"## {number}. {one.title} ({one.fault})", "", t("The student sees:"), "", *_block(one.symptom)]
+    lines += [t("Say to the student:"), "", f"> {one.english}", ">", f"> {one.korean}", ""]
+    lines += [f"{t(_CURES[one.who])}:", "", *_block(one.cure)]
     if hints := [hint for hint in one.hints if hint != one.cure]:
-        lines += ["The checks say:", "", *_block("\n".join(hints))]
-    others = f"{one.bystander} untouched" if one.bystander else "every tenant feels it"
-    proof = f"{one.tenant} green again, {others}" if one.good else "; ".join(one.problems)
-    return [*lines, f"Rehearsed as {one.tenant} in {one.seconds:.1f} s: {proof}.", ""]
+        lines += [t("The checks say:"), "", *_block("\n".join(hints))]
+    others = f"{one.bystander} untouched" if one.bystander else t("every tenant feels it")
+    proof = (
+        t("{tenant} green again, {others}", tenant=one.tenant, others=others) if one.good else "; ".join(one.problems)
+    )
+    return [
+        *lines,
+        t("Rehearsed as {tenant} in {seconds:.1f} s: {proof}.", tenant=one.tenant, seconds=one.seconds, proof=proof),
+        "",
+    ]
 
 
 def _block(text: str) -> list[str]:

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from lab.checks.base import Result
+from lab.messages import t
 
 MARKS = {"pass": "✓", "fail": "✗", "skip": "-"}
 
 
 def render(results: Sequence[Result]) -> str:
-    tenants = list(dict.fromkeys(result.tenant for result in results))
-    body = _one(results) if len(tenants) == 1 else _many(results, tenants)
+    people = [list(own) for _, own in groupby(results, key=lambda result: result.tenant)]
+    if len(people) == 1:
+        body = [line for result in results for line in check(result)]
+    else:
+        body = [heading([result.part for result in results]), *(line for own in people for line in tenant(own))]
     return "\n".join([*body, "", total(results)])
 
 
 def total(results: Sequence[Result]) -> str:
     counted = {state: sum(result.state == state for result in results) for state in MARKS}
     tenants = len({result.tenant for result in results})
-    return f"{counted['pass']} of {len(results)} checks passed, {counted['fail']} failed, {counted['skip']} skipped ({tenants} tenants)"
+    return t(
+        "{passed} of {total} checks passed, {failed} failed, {skipped} skipped ({tenants} tenants)",
+        passed=counted["pass"],
+        total=len(results),
+        failed=counted["fail"],
+        skipped=counted["skip"],
+        tenants=tenants,
+    )
 
 
-def _one(results: Sequence[Result]) -> list[str]:
-    lines = []
+def check(result: Result) -> list[str]:
+    """One check of one tenant, with its cure."""
+    return [f"{MARKS[result.state]} {result.code} {result.title:<32}{result.message}", *_cure(result)]
+
+
+def heading(parts: Sequence[str]) -> str:
+    """Above several tenants: a column for each part."""
+    return "tenant  " + "".join(f"{part:<14}" for part in dict.fromkeys(parts))
+
+
+def tenant(results: Sequence[Result]) -> list[str]:
+    """One tenant of several: how many checks of each part passed, and the failures."""
+    parts = dict.fromkeys(result.part for result in results)
+    counts = "".join(f"{_count([r for r in results if r.part == part]):<14}" for part in parts)
+    lines = [f"{results[0].tenant:<8}{counts}"]
     for result in results:
-        lines.append(f"{MARKS[result.state]} {result.code} {result.title:<32}{result.message}")
-        lines += _cure(result)
-    return lines
-
-
-def _many(results: Sequence[Result], tenants: Sequence[str]) -> list[str]:
-    parts = list(dict.fromkeys(result.part for result in results))
-    lines = ["tenant  " + "".join(f"{part:<14}" for part in parts)]
-    for tenant in tenants:
-        own = [result for result in results if result.tenant == tenant]
-        lines.append(f"{tenant:<8}" + "".join(f"{_count([r for r in own if r.part == part]):<14}" for part in parts))
-        for result in own:
-            if result.state == "fail":
-                lines += [f"  ✗ {result.code} {result.title}: {result.message}", *_cure(result)]
+        if result.state == "fail":
+            lines += [f"  ✗ {result.code} {result.title}: {result.message}", *_cure(result)]
     return lines
 
 
