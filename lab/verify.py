@@ -85,7 +85,7 @@ def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
 def _people(world: World, user: str) -> tuple[Tenant, ...]:
     if world.visiting and user in ("", "all"):
         raise LabError(
-            "this cluster was not brought up by the lab: whose tenant are you there?", "./inv verify --user 01 ..."
+            t("this cluster was not brought up by the lab: whose tenant are you there?"), "./inv verify --user 01 ..."
         )
     return started(world) if user in ("", "all") else world.settings.choose(user)
 
