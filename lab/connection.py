@@ -17,6 +17,7 @@ from typing import Any
 import urllib3
 import yaml
 
+from lab import documents
 from lab.errors import ClusterError
 from lab.messages import t
 
@@ -44,7 +45,7 @@ def connect(kubeconfig: Path, context: str | None = None) -> Connection:
 
 def _chosen(kubeconfig: Path, context: str | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
     try:
-        config = yaml.safe_load(kubeconfig.read_text())
+        config = documents.load(kubeconfig.read_text())
         name = context or config["current-context"]
         pair = _named(config["contexts"], name)["context"]
         return _named(config["clusters"], pair["cluster"])["cluster"], _named(config["users"], pair["user"])["user"]

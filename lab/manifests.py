@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
-import yaml
-
+from lab import documents
 from lab.errors import LabError
 from lab.kube import Object
 from lab.messages import t
@@ -30,10 +29,10 @@ _FIRST = (
 def read(path: Path, values: Mapping[str, str] | None = None) -> list[Object]:
     """The objects of one file, or of a folder with a kustomization.yaml (its `resources`); ${NAME} is filled in from `values`."""
     if path.is_dir():
-        kustomization = yaml.safe_load((path / "kustomization.yaml").read_text())
+        kustomization = documents.load((path / "kustomization.yaml").read_text())
         return [item for name in kustomization["resources"] for item in read(path / name, values)]
     text = path.read_text(encoding="utf-8") if values is None else filled(path, values)
-    return [item for item in yaml.safe_load_all(text) if item]
+    return documents.load_all(text)
 
 
 def filled(path: Path, values: Mapping[str, str]) -> str:

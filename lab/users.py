@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from lab import documents
 from lab.aws import routes
 from lab.aws.base import Keys
 from lab.errors import ClusterError, LabError
@@ -35,7 +36,7 @@ def kubeconfig_path(settings: Settings, tenant: Tenant) -> Path:
 def provide_kubeconfig(cluster: Cluster, settings: Settings, tenant: Tenant, groups: Sequence[str]) -> None:
     """Write the tenant's kubeconfig unless there is one for this cluster that is good for another week."""
     path = kubeconfig_path(settings, tenant)
-    admin = yaml.safe_load(cluster.kubeconfig.read_text())
+    admin = documents.load(cluster.kubeconfig.read_text())
     server = admin["clusters"][0]["cluster"]
     if _still_good(path, server):
         return
@@ -56,7 +57,7 @@ def _still_good(path: Path, server: Object) -> bool:
     from cryptography import x509
 
     try:
-        config = yaml.safe_load(path.read_text())
+        config = documents.load(path.read_text())
         certificate = x509.load_pem_x509_certificate(b64decode(config["users"][0]["user"]["client-certificate-data"]))
     except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
         return False
