@@ -37,20 +37,20 @@ def _proxies(environ: Mapping[str, str]) -> list[Finding]:
     """The lab itself goes past them; kubectl and aws in a shell of yours do so only if no_proxy says it."""
     found = proxies.set_here(environ)
     if not found:
-        return [Finding(True, "proxies", "none")]
+        return [Finding(True, t("proxies"), t("none"))]
     missing = proxies.bypass(environ)
     broken = [f"{name}={value}" for name, value in found.items() if not urlsplit(value).hostname]
     if broken:
         return [
             Finding(
                 False,
-                "proxies",
+                t("proxies"),
                 t("not an address: {broken}", broken=", ".join(broken)),
                 t("unset {found}, or mend it", found=" ".join(found)),
             )
         ]
     cure = f"export no_proxy={missing['no_proxy']} NO_PROXY={missing['no_proxy']}" if missing else ""
-    return [Finding(not missing, "proxies", f"{', '.join(found)}{'' if missing else t('; not for local names')}", cure)]
+    return [Finding(not missing, t("proxies"), f"{', '.join(found)}{'' if missing else t('; not for local names')}", cure)]
 
 
 def _authorities(environ: Mapping[str, str]) -> list[Finding]:
@@ -79,10 +79,10 @@ def _certificates(world: World) -> list[Finding]:
     if not there:
         return []
     if not ending:
-        return [Finding(True, "certificates", t("{there} kubeconfigs, good for a week and more", there=len(there)))]
+        return [Finding(True, t("certificates"), t("{there} kubeconfigs, good for a week and more", there=len(there)))]
     worst = next(iter(ending))
-    seen = f"{len(ending)} of {len(there)}: {worst.relative_to(world.settings.state)} {ending[worst]}"
-    return [Finding(False, "certificates", seen, f"rm {' '.join(map(str, ending))}; ./inv up writes them anew")]
+    seen = t("{ending} of {there}: {worst} {when}", ending=len(ending), there=len(there), worst=worst.relative_to(world.settings.state), when=ending[worst])
+    return [Finding(False, t("certificates"), seen, f"rm {' '.join(map(str, ending))}; ./inv up writes them anew")]
 
 
 def _ending(path: Path) -> str:
@@ -95,11 +95,11 @@ def _ending(path: Path) -> str:
         ends = x509.load_pem_x509_certificate(b64decode(user["client-certificate-data"])).not_valid_after_utc
     except (OSError, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
         return t("cannot be read")
-    return f"ends {ends:%Y-%m-%d}" if ends < datetime.now(UTC) + timedelta(days=7) else ""
+    return t("ends {ends:%Y-%m-%d}", ends=ends) if ends < datetime.now(UTC) + timedelta(days=7) else ""
 
 
 def _python() -> Finding:
-    seen = f"Python {sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro} on {sys.platform}"
+    seen = t("Python {major}.{minor}.{micro} on {platform}", major=sys.version_info.major, minor=sys.version_info.minor, micro=sys.version_info.micro, platform=sys.platform)
     return Finding(
         sys.version_info >= (3, 11) and sys.platform.startswith("linux"),
         "Python",
@@ -112,7 +112,7 @@ def _memory() -> Finding:
     free = psutil.virtual_memory().available / GIB
     return Finding(
         free >= 3,
-        "memory",
+        t("memory"),
         t("{free:.1f} GiB available, 3 wanted", free=free),
         "" if free >= 3 else t("close programs, or ./inv up --tenants 01,20"),
     )
@@ -122,8 +122,8 @@ def _cores() -> Finding:
     cores = len(os.sched_getaffinity(0))
     return Finding(
         cores >= 2,
-        "processors",
-        f"{cores} available, 2 wanted",
+        t("processors"),
+        t("{cores} available, 2 wanted", cores=cores),
         "" if cores >= 2 else t("it works, slowly; start fewer tenants"),
     )
 
@@ -133,7 +133,7 @@ def _disk(state: Path) -> Finding:
     free = shutil.disk_usage(folder).free / GIB
     return Finding(
         free >= 2,
-        "disk",
+        t("disk"),
         t("{free:.1f} GiB free at {folder}, 2 wanted", free=free, folder=folder),
         "" if free >= 2 else t("free some, or LAB_STATE=/another/disk"),
     )
@@ -190,7 +190,7 @@ def _node_ports(world: World) -> list[Finding]:
     taken = [f"{name} {wanted[name]}" for name in names if not ports.is_free(wanted[name])]
     cure = t("end what listens there, or change ports in lab.yaml")
     return [
-        Finding(not taken, t("node ports"), f"taken: {', '.join(taken)}" if taken else "free", cure if taken else "")
+        Finding(not taken, t("node ports"), t("taken: {taken}", taken=', '.join(taken)) if taken else t("free"), cure if taken else "")
     ]
 
 

@@ -229,7 +229,7 @@ def _engine() -> Finding:
     from lab.build import engine
 
     good = engine.answers()
-    return Finding(good, "Docker", "answers" if good else t("no engine answers"), "" if good else t(engine.HINT))
+    return Finding(good, "Docker", t("answers") if good else t("no engine answers"), "" if good else t(engine.HINT))
 
 
 def _compose_found() -> Finding:

@@ -60,7 +60,7 @@ class StandIn:
         options = ["--address", addresses, "--state", str(self.folder()), "--port", str(self.port)]
         eks = ["--eks-endpoint", f"https://127.0.0.1:{self.settings.ports.api}", "--eks-ca", str(authority)]
         self.daemon.start([sys.executable, "-m", "awssim", "serve", *options, *eks], environ=ports.environment(ROOT))
-        self.daemon.wait(self.running)
+        self.daemon.wait(self.running, seconds=90)  # one that fails ends, and is told at once; a busy machine only takes longer
         return self.endpoint()
 
     @property
@@ -97,6 +97,6 @@ class StandIn:
 
     def diagnose(self) -> list[Finding]:
         free = ports.is_free(self.port) or self.running()
-        seen = f"port {self.port} is {t('free or ours') if free else t('taken by another program')}"
+        seen = t("port {port} is {state}", port=self.port, state=t('free or ours') if free else t('taken by another program'))
         cure = t("end what listens there, or set {setting}", setting=self._setting[1])
         return [Finding(free, t("AWS stand-in port"), seen, "" if free else cure)]

@@ -54,6 +54,6 @@ def sizes(built: Sequence[Built], console: Console | None = None) -> None:
     shown = console or Console(highlight=False)
     for item in built:
         limit, size = LIMITS.get(item.image.dockerfile.parent.name, 0), item.size / 1e6
-        note = f" of {limit}" if limit else ""
+        note = t(" of {limit}", limit=limit) if limit else ""
         over = t(" (too large)") if limit and size > limit else ""
         shown.print(f"  {item.pinned:<44}{size:6.0f} MB{note}{over}", markup=False, soft_wrap=True)

@@ -28,8 +28,8 @@ from packaging.markers import Marker
 from lab.errors import LabError, ToolMissing
 from lab.messages import t
 
-WIDTH = 4
-"""Downloads at a time."""
+WIDTH, FEW = 4, 15
+"""Downloads at a time, and how many packages are worth a pip of their own, which takes a second to start."""
 Report = Callable[[str], None]
 """Told how far a download is: "143 of 210 packages"."""
 
@@ -140,7 +140,8 @@ def _download(lock: Path, target: Target, into: Path, known: Path, *, report: Re
 
 def _shares(wanted: Sequence[str]) -> list[Sequence[str]]:
     """Dealt out like cards: a lock is sorted by name, and packages of one project (large ones) stand together."""
-    return [share for start in range(WIDTH) if (share := wanted[start::WIDTH])]
+    width = min(WIDTH, len(wanted) // FEW) or 1
+    return [wanted[start::width] for start in range(width)]
 
 
 class _Count:

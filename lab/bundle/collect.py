@@ -52,7 +52,8 @@ def collect(world: World, output: Path, *, told: Told, root: Path = ROOT) -> Man
         files |= {f"images/{path.name}": path for path in _images(world, Path(draft), told)}
         told.at(t("checksums"))
         described = _describe(provider.name, lock, files, source)
-        told.say(f"writing {output.name}: {len(files)} files, {sum(one.size for one in described.files) / 1e6:.0f} MB")
+        size = sum(one.size for one in described.files)
+        told.say(t("writing {name}: {count} files, {size:.0f} MB", name=output.name, count=len(files), size=size / 1e6))
         archive.write(output, described, files, source, at=told.at)
     return described
 

@@ -105,7 +105,7 @@ class Current:
                 t("./inv up --cluster current asks for it"),
             )
         wanted, ours = _footprint(self.settings), _refs(record)
-        guest.require_none(self._cluster(), sorted(set(wanted) - set(ours)), f"{here.server} (context {here.context})")
+        guest.require_none(self._cluster(), sorted(set(wanted) - set(ours)), t("{server} (context {context})", server=here.server, context=here.context))
         made = [asdict(ref) for ref in sorted({*ours, *wanted})]
         self._write({**record, "made": made})
         write_private(self.kubeconfig(), self.context.alone())
@@ -146,8 +146,8 @@ class Current:
         try:
             here = self._identify()
         except LabError as error:
-            return [Finding(False, "cluster", error.message, error.hint)]
-        return [Finding(True, "cluster", f"{here.server} (context {here.context}), Kubernetes {here.version}")]
+            return [Finding(False, t("cluster"), error.message, error.hint)]
+        return [Finding(True, t("cluster"), t("{server} (context {context}), Kubernetes {version}", server=here.server, context=here.context, version=here.version))]
 
     def _identify(self) -> Identity:
         cluster = self._cluster()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lab import manifests
 from lab.kube import Object
 from lab.settings import Settings
+from lab.messages import t
 
 _CLUSTER_SCOPED = {
     "Namespace",
@@ -36,7 +37,7 @@ class Ref:
     namespace: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}" + (f" in {self.namespace}" if self.namespace else "")
+        return f"{self.kind} {self.name}" + (t(" in {namespace}", namespace=self.namespace) if self.namespace else "")
 
 
 def footprint(settings: Settings) -> list[Ref]:

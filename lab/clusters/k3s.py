@@ -81,7 +81,7 @@ class K3s(Own):
         self._require_possible()
         self.daemon.stop()
         leftovers.end(self._data)
-        ports.require_free(self.settings.ports.api, "the Kubernetes API", "ports.api", "LAB_PORTS_API")
+        ports.require_free(self.settings.ports.api, t("the Kubernetes API"), "ports.api", "LAB_PORTS_API")
         self._write_files()
         program = tools.need(self.settings.state, "k3s", tools.known(supply.architecture())["k3s"])
         self.daemon.start([program, "server", "--config", str(self.folder / "config.yaml")], environ=_environment())
@@ -159,8 +159,8 @@ class K3s(Own):
         return [
             *needs.tools(self.settings, () if self.installed else self.capabilities.tools),
             *needs.docker(),
-            Finding(root, "root", "yes" if root else "no", "" if root else "sudo ./inv up --cluster k3s"),
-            Finding(route, t("default route"), "there" if route else "none", "" if route else t(DUMMY_ROUTE)),
+            Finding(root, "root", t("yes") if root else t("no"), "" if root else "sudo ./inv up --cluster k3s"),
+            Finding(route, t("default route"), t("there") if route else t("none"), "" if route else t(DUMMY_ROUTE)),
         ]
 
 

@@ -23,6 +23,8 @@ from lab.settings import Settings
 
 CLUSTER = "mlops-lab"
 NETWORK = "kind"
+PATIENCE = 120
+"""Seconds that nodes have to answer after they were started again."""
 ADDONS = (manifests.K8S / "kind" / "storage.yaml", manifests.K8S / "kind" / "metrics-server.yaml")
 METRICS_SERVER = (
     "registry.k8s.io/metrics-server/metrics-server:v0.8.0"
@@ -113,12 +115,12 @@ class Kind(Own):
         """After a reboot or a restart of Docker its containers stand still."""
         nodes = self._nodes()
         supply.docker("start", *nodes)
-        for _ in range(120):
+        for _ in range(PATIENCE):
             if self.running():
                 return
             Event().wait(1)
         raise ClusterError(
-            f"kind cluster {CLUSTER} does not answer 120 s after its containers ({', '.join(nodes)}) were started",
+            f"kind cluster {CLUSTER} does not answer {PATIENCE} s after its containers ({', '.join(nodes)}) were started",
             t(
                 "their addresses may have changed with the restart: ./inv down --purge, then ./inv up --cluster kind makes it anew"
             ),
@@ -164,7 +166,7 @@ class Kind(Own):
             with supply.archive(item, self.folder) as path:
                 self._kind("load", "image-archive", str(path), "--name", CLUSTER)
             loaded.note(item)
-        return f"{len(wanted)} loaded" if wanted else t("all there")
+        return t("{wanted} loaded", wanted=len(wanted)) if wanted else t("all there")
 
     def kubeconfig(self) -> Path:
         return self.folder / "kubeconfig"
@@ -199,7 +201,7 @@ class Kind(Own):
 def _host_ports(settings: Settings) -> dict[int, tuple[str, str]]:
     wanted = settings.ports
     return {
-        wanted.api: ("the Kubernetes API", "api"),
+        wanted.api: (t("the Kubernetes API"), "api"),
         wanted.mlflow: ("MLflow", "mlflow"),
         wanted.serving: (t("the iris service"), "serving"),
         wanted.dashboard: (t("the dashboard"), "dashboard"),

@@ -52,13 +52,13 @@ class Sim(Own):
         webhook = f"http://127.0.0.1:{self.settings.standin_port}/_awssim/eks/token-review"
         options = ["--port", str(self.settings.ports.api), "--authentication-token-webhook-url", webhook]
         self.daemon.start(self._kubesim("serve", *options), environ=ports.environment(ROOT))
-        self.daemon.wait(self.running)
+        self.daemon.wait(self.running, seconds=90)  # one that fails ends, and is told at once; a busy machine only takes longer
         return f"https://127.0.0.1:{self.settings.ports.api}"
 
     def _require_ports(self) -> None:
         """The API's port is free, and the node ports are free or served by this cluster's proxy, which outlives a killed server."""
         wanted = self.settings.ports
-        ports.require_free(wanted.api, "the Kubernetes API", "ports.api", "LAB_PORTS_API")
+        ports.require_free(wanted.api, t("the Kubernetes API"), "ports.api", "LAB_PORTS_API")
         for key in ("mlflow", "serving", "dashboard", "pipelines"):
             port, variable = getattr(wanted, key), f"LAB_PORTS_{key.upper()}"
             ports.require_free(port, t("the node port of {key}", key=key), f"ports.{key}", variable, ours=self.state)
@@ -71,7 +71,7 @@ class Sim(Own):
                 store.build(self.state, image.context, tag=image.tag, file=image.dockerfile)
             except store.BuildError as error:
                 raise LabError(f"image {image.tag}: {error}", f"see {image.dockerfile}") from None
-        return f"{len(images)} images"
+        return t("{images} images", images=len(images))
 
     def kubeconfig(self) -> Path:
         return self.state / "admin.kubeconfig"
@@ -100,5 +100,5 @@ class Sim(Own):
     def diagnose(self) -> list[Finding]:
         free = ports.is_free(self.settings.ports.api) or self.running()
         cure = t("end what listens there, or set LAB_PORTS_API")
-        seen = f"port {self.settings.ports.api} is {t('free or ours') if free else t('taken by another program')}"
+        seen = t("port {api} is {state}", api=self.settings.ports.api, state=t('free or ours') if free else t('taken by another program'))
         return [Finding(free, t("Kubernetes API port"), seen, "" if free else cure)]

@@ -1,4 +1,7 @@
-"""One lab for all end-to-end tests: a state folder and ports of its own, driven by `./inv` as a person would."""
+"""One lab for all end-to-end tests: a state folder and ports of its own, driven by `./inv` as a person would.
+
+LAB_E2E_KUBECONFIG names a cluster to bring it up on instead of a simulator of its own: any that has the lab's images, by `--cluster current`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from lab import settings
+from lab.clusters.current import Current
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,6 +83,9 @@ def fresh_lab(folder: Path, *, offset: int = 0) -> Iterator[Lab]:
     ports = {name: free_port(port + start, port + start + 20) for name, port in low.items()}
     environ = kept | {f"LAB_PORTS_{name}": str(port) for name, port in ports.items()}
     environ |= {"LAB_STATE": str(folder / "lab"), "LAB_CLUSTER": "sim", "LAB_AWS": "standin", "HOME": str(home)}
+    if given := os.environ.get("LAB_E2E_KUBECONFIG"):
+        environ |= {"LAB_CLUSTER": "current", "KUBECONFIG": given}
+        Current(settings.load(environ=environ), source=(Path(given),)).agree()
     made = Lab(environ, folder / "lab")
     yield made
     made.inv("down", "--purge")

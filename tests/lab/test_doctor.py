@@ -82,3 +82,12 @@ def test_the_exit_code_counts(loaded: World) -> None:
     doctor.require_good([good])
     with pytest.raises(LabError, match="1 of 2 findings"):
         doctor.require_good([good, bad])
+
+
+@pytest.mark.parametrize(("containers", "good"), [(False, True), (True, False)])
+def test_nodes_in_containers_want_more_inotify_instances(containers: bool, good: bool) -> None:
+    """Linux's usual 128 carry one simulator; three nodes of kind use them up."""
+    found = doctor.inotify({"max_user_instances": 128, "max_user_watches": 65536}, containers=containers)
+    assert found.good is good
+    assert found.seen == "instances 128, watches 65536"
+    assert found.cure == ("" if good else "sudo sysctl -w fs.inotify.max_user_instances=512")

@@ -137,3 +137,11 @@ def test_a_download_tells_how_far_it_is(tmp_path: Path, index: Path) -> None:
     found = wheels.provide(lock_for(tmp_path, "a", **made), TARGET, tmp_path / "store", told.append)
     assert len(found) == 6
     assert told == [f"{number} of 6 packages" for number in range(1, 7)]
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 1), (29, 1), (30, 2), (210, 4)])
+def test_several_pips_share_a_long_lock(count: int, width: int) -> None:
+    wanted = [str(number) for number in range(count)]
+    shares = wheels._shares(wanted)
+    assert len(shares) == width
+    assert sorted(name for share in shares for name in share) == sorted(wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ensurepip
 import hashlib
+import shutil
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -47,11 +48,11 @@ def _digest(text: str) -> str:
 def clone(tmp_path: Path) -> Path:
     """As much of the lab as opens a bundle, with a lock of one package called invoke that says what it was asked for."""
     folder = tmp_path / "clone"
-    (folder / "lab" / "bundle").mkdir(parents=True)
+    (folder / "lab").mkdir(parents=True)
     for name in ("inv", "lab/__init__.py", "lab/errors.py"):
         (folder / name).write_bytes((ROOT / name).read_bytes())
-    for path in (ROOT / "lab" / "bundle").glob("*.py"):
-        (folder / "lab" / "bundle" / path.name).write_bytes(path.read_bytes())
+    for package in ("bundle", "messages"):
+        shutil.copytree(ROOT / "lab" / package, folder / "lab" / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "inv").chmod(0o755)
     made = wheel(tmp_path, "invoke", "import sys; print('invoked', *sys.argv[3:])")
     (folder / "requirements.lock").write_text(f"invoke==1.0 \\\n    --hash=sha256:{sum_of(made)}\n")
