@@ -27,7 +27,7 @@ import psutil
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
-from lab.bench import Row
+from lab.benches.rows import Row
 from lab.settings import ROOT
 from lab.world import World
 

@@ -25,8 +25,8 @@ from typing import Any
 
 import psutil
 
-from lab.bench import Row
 from lab.benches.environments import environment
+from lab.benches.rows import Row
 from lab.benches.servers import ROW, SERVERS, Files, Server, free_port
 from lab.errors import LabError
 from lab.settings import ROOT

@@ -1,23 +1,37 @@
 """For those who work on the lab: measurements and tests."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from lab.commands.command import command
+from lab.errors import Busy
+from lab.messages import t
+
+if TYPE_CHECKING:
+    from lab.benches.rows import Row
+    from lab.world import World
 
 
 @command(name="lab", default=True)
 def bench_lab(ctx: Context) -> None:
     """Measure start, memory, training and checks, on a lab of its own."""
-    _bench("lab")
+    from lab.benches.lab import lab
+
+    _measure(lab)
 
 
 @command(name="serve")
 def bench_serve(ctx: Context) -> None:
     """Measure the iris service beside other model servers."""
-    _bench("serve")
+    from lab.benches.serve import serve
+
+    _measure(serve)
 
 
 @command(name="kubesim")
@@ -29,14 +43,19 @@ def bench_kubesim(ctx: Context) -> None:
 @command(name="aws")
 def bench_aws(ctx: Context) -> None:
     """Measure the AWS stand-in beside plain ministack."""
-    _bench("aws")
+    from lab.benches.aws import aws
+
+    _measure(aws)
 
 
-def _bench(what: str) -> None:
-    from lab import bench as measurements
+def _measure(benchmark: Callable[[World], list[Row]]) -> None:
     from lab import world
+    from lab.benches import rows
 
-    measurements.main(world.load(), what)
+    here = world.load()
+    if here.provider.running():
+        raise Busy(t("a lab is up, and would be measured along"), "./inv down, then ./inv bench")
+    rows.show(benchmark(here))
 
 
 @command(

@@ -1,4 +1,4 @@
-"""`invoke bench`: the figures the README and the notes give, measured here and now on a lab of its own, side by side in one run.
+"""`invoke bench lab`: the figures the README and the notes give, measured here and now on a lab of its own, side by side in one run.
 
 Each row is one command as a user types it, wall time from start to prompt, and the processor time that the whole machine spent meanwhile: it
 varies less than the wall time where somebody else works on the machine too, and on two cores it cannot be more than twice the wall time. Memory is
@@ -9,46 +9,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-from lab.errors import Busy, LabError
+from lab.benches.rows import Row
+from lab.errors import LabError
 from lab.settings import ROOT
 from lab.world import World
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measurement; `aim` is what the project promises for two cores, `cpu` the seconds of processor time it took."""
-
-    name: str
-    value: float
-    unit: str
-    aim: str = ""
-    cpu: float | None = None
-
-
-def main(world: World, what: str) -> None:
-    from lab.benches.aws import aws
-    from lab.benches.serve import serve
-
-    benchmarks: dict[str, Callable[[World], list[Row]]] = {"lab": lab, "serve": serve, "aws": aws}
-    if what not in benchmarks:
-        raise LabError(f"no benchmark {what!r}", f"one of: {', '.join(benchmarks)}")
-    if world.provider.running():
-        raise Busy("a lab is up, and would be measured along", "./inv down, then ./inv bench")
-    rows = benchmarks[what](world)
-    print(f"\n{'measured':<56}{'value':>12}  {'aim':>10}  {'CPU s':>6}")
-    for row in rows:
-        cpu = "" if row.cpu is None else f"{row.cpu:6.1f}"
-        print(f"{row.name:<56}{row.value:>9.2f} {row.unit:<3} {row.aim:>10}  {cpu:>6}".rstrip())
-    print(f"\n{len(os.sched_getaffinity(0))} cores, Python {sys.version.split()[0]}")
 
 
 def lab(world: World) -> list[Row]:
