@@ -8,10 +8,9 @@ import errno
 import hashlib
 import os
 import secrets
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from awssim import crc
 from awssim.pipe import BLOCK, Pieces, write_all
@@ -20,26 +19,10 @@ from awssim.slots import Place
 IN_MEMORY = 256 * 1024
 
 
-class Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def digest(self) -> bytes: ...
-
-
-class _Crc32:
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
-def new_hash(algorithm: str) -> Hash | None:
+def new_hash(algorithm: str) -> crc.Running | None:
     """A hash by S3's name of the algorithm, or None where there is no such algorithm."""
     makers: dict[str, Any] = {
-        "MD5": hashlib.md5, "SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "CRC32": _Crc32,
+        "MD5": hashlib.md5, "SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "CRC32": crc.crc32,
         "CRC32C": crc.crc32c, "CRC64NVME": crc.crc64nvme,
     }  # fmt: skip
     maker = makers.get(algorithm.upper().replace("_", ""))

@@ -1,18 +1,67 @@
-"""CRC-32C and CRC-64/NVME fast enough for large bodies, with numpy where it is installed.
+"""CRC-32, CRC-32C and CRC-64/NVME: by anycrc, which uses the processor's carry-less multiplication, else fast enough with numpy.
 
-A CRC is linear: a block is cut into lanes that are folded side by side, a table look-up per byte position for all lanes at once, and the
-lanes' results are joined by the operator that appends zero bytes. Python's zlib knows neither polynomial.
+AWS's command line 2 sends a CRC-64/NVME with every upload. One gigabyte takes anycrc 0.07 s of processor time, numpy 13 s, plain Python
+minutes; zlib knows CRC-32 only, and takes 0.5 s. Without anycrc: a CRC is linear, so a block is cut into lanes that are folded side by
+side, a table look-up per byte position for all lanes at once, and the lanes' results are joined by the operator that appends zero bytes.
 """
 
+import contextlib
 import functools
-from typing import Any
+import importlib
+import zlib
+from typing import Any, Protocol
 
-_CRC32C = (0x82F63B78, 32)
-_CRC64NVME = (0x9A6C9329AC4BC9B5, 64)
+anycrc: Any = None
+with contextlib.suppress(ImportError):  # there is not a wheel for every platform
+    anycrc = importlib.import_module("anycrc")
+
+CRC32C = (0x82F63B78, 32)
+CRC64NVME = (0x9A6C9329AC4BC9B5, 64)
 _LANES = 2048
 _SMALL = 64 * 1024
 
 Parameters = tuple[int, int]
+
+
+class Running(Protocol):
+    """A CRC under way."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
+
+
+class Native:
+    """A running CRC of anycrc's."""
+
+    def __init__(self, model: str, size: int) -> None:
+        self._model = _model(model)
+        self._size = size
+        self._value: int | None = None
+
+    def update(self, data: bytes, /) -> None:
+        self._value = self._model.calc(data, self._value) if self._value is not None else self._model.calc(data)
+
+    def digest(self) -> bytes:
+        value = self._model.calc(b"") if self._value is None else self._value
+        return int(value).to_bytes(self._size, "big")
+
+
+@functools.lru_cache
+def _model(name: str) -> Any:
+    return anycrc.Model(name)
+
+
+class Zlib:
+    """A running CRC-32 of zlib's."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
 
 
 class Crc:
@@ -30,12 +79,16 @@ class Crc:
         return (self._state ^ self._ones).to_bytes(self._parameters[1] // 8, "big")
 
 
-def crc32c() -> Crc:
-    return Crc(_CRC32C)
+def crc32() -> Running:
+    return Native("CRC32", 4) if anycrc else Zlib()
 
 
-def crc64nvme() -> Crc:
-    return Crc(_CRC64NVME)
+def crc32c() -> Running:
+    return Native("CRC32C", 4) if anycrc else Crc(CRC32C)
+
+
+def crc64nvme() -> Running:
+    return Native("CRC64-NVME", 8) if anycrc else Crc(CRC64NVME)
 
 
 @functools.lru_cache

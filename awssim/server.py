@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http import httptools_impl
 
 from awssim import lock, pipe
 from awssim.errors import StandinError, StateUnusable
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("awssim")
 _WORTH_INDEXING = 500
+_UNREAD = (
+    512 * 1024
+)  # of a body, before its connection is not read any more; uvicorn's 64 KB wakes a layer for each read
 
 
 class _Server(uvicorn.Server):
@@ -91,6 +95,7 @@ def serve(settings: Settings) -> None:
     from awssim.application import application
     from awssim.stand import Stand
 
+    httptools_impl.HIGH_WATER_LIMIT = _UNREAD  # type: ignore[attr-defined]
     settings = replace(settings, port=listeners[0].getsockname()[1])
     stand = Stand(settings)
     config = uvicorn.Config(

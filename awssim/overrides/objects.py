@@ -7,10 +7,12 @@ data and sidecar one after the other. Its layout on disk is kept; only the funct
 import functools
 import json
 import logging
+from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from awssim import crc
 from awssim.blobs import Blob, new_name
 from awssim.files import private_directory, write_atomically
 from awssim.journal import Journal, stage
@@ -44,6 +46,14 @@ def _hashes(s3: Any) -> None:
 
         return checksum
 
+    def make_crc(maker: Callable[[], crc.Running]) -> Callable[[bytes], int]:
+        def value(body: bytes) -> int:
+            running = maker()
+            running.update(body)
+            return int.from_bytes(running.digest(), "big")
+
+        return value
+
     def make_content_md5(original: Any) -> Any:
         def validate(headers: Any, body: Any) -> Any:
             if not isinstance(body, Blob):
@@ -60,6 +70,8 @@ def _hashes(s3: Any) -> None:
 
     replace(s3, "md5_hash", make_md5)
     replace(s3, "_compute_s3_checksum", make_checksum)
+    replace(s3, "_crc32c", lambda _: make_crc(crc.crc32c))  # byte by byte in Python, 40 ms for a body of 256 KB
+    replace(s3, "_crc64nvme", lambda _: make_crc(crc.crc64nvme))
     replace(s3, "_validate_content_md5", make_content_md5)
 
 

@@ -12,10 +12,17 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.awssim.running import REGION, Running, running, start
+from tests.awssim.running import REGION, Running, running
 
 KILLS = int(os.environ.get("AWSSIM_KILLS", "4"))
 BUCKET = "kill"
+
+
+class Clients:
+    """Made once: every process of the test listens on the same port."""
+
+    def __init__(self, stand: Running) -> None:
+        self.s3, self.iam, self.ecr = (stand.client(service) for service in ("s3", "iam", "ecr"))
 
 
 @dataclass
@@ -27,58 +34,70 @@ class Acknowledged:
     repositories: set[str] = field(default_factory=set)
     tag: set[str] = field(default_factory=lambda: {""})  # nothing, until one is acknowledged
     writes: int = 0
+    _more: threading.Condition = field(default_factory=threading.Condition)
+
+    def count(self, writes: int) -> None:
+        with self._more:
+            self.writes += writes
+            self._more.notify_all()
+
+    def wait_for(self, writes: int) -> None:
+        """Until that many more are acknowledged."""
+        aim = self.writes + writes
+        with self._more:
+            assert self._more.wait_for(lambda: self.writes >= aim, 120)
 
 
-def put_objects(stand: Running, known: Acknowledged, stop: threading.Event, seed: int) -> None:
+def put_objects(clients: Clients, known: Acknowledged, stop: threading.Event, seed: int) -> None:
     """Overwrite a few keys with bodies of all sizes; a key's content is the last acknowledged or the one under way."""
-    s3, generator = stand.client("s3"), random.Random(seed)
+    generator = random.Random(seed)
     while not stop.is_set():
         key = f"{seed % 4}/{generator.randrange(8)}"
         body = generator.randbytes(generator.choice([1, 1000, 100_000, 600_000]))
         digest = hashlib.md5(body).hexdigest()
         known.objects.setdefault(key, {""}).add(digest)
-        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        clients.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
         known.objects[key] = {digest}
-        known.writes += 1
+        known.count(1)
 
 
-def make_names(stand: Running, known: Acknowledged, stop: threading.Event, seed: int) -> None:
-    iam, ecr, s3 = stand.client("iam"), stand.client("ecr"), stand.client("s3")
+def make_names(clients: Clients, known: Acknowledged, stop: threading.Event, seed: int) -> None:
     number = 0
     while not stop.is_set():
         number += 1
         name = f"n{seed}-{number}"
-        iam.create_user(UserName=name)
+        clients.iam.create_user(UserName=name)
         known.users.add(name)
-        ecr.create_repository(repositoryName=name)
+        clients.ecr.create_repository(repositoryName=name)
         known.repositories.add(name)
         known.tag.add(name)
-        s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "n", "Value": name}]})
+        clients.s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "n", "Value": name}]})
         known.tag = {name}
-        known.writes += 3
+        known.count(3)
 
 
-def work(stand: Running, known: Acknowledged, seed: int, seconds: float) -> None:
-    stop = threading.Event()
+def work(stand: Running, clients: Clients, known: Acknowledged, generator: random.Random) -> None:
+    """Kill the stand-in while three writers write, at any moment after a few writes."""
+    stop, seed = threading.Event(), generator.randrange(1 << 30)
 
     def run(writer: Any, number: int) -> None:
         with contextlib.suppress(BotoCoreError, ClientError):
-            writer(stand, known, stop, number)
+            writer(clients, known, stop, number)
 
     writers = [threading.Thread(target=run, args=(put_objects, seed * 4 + n)) for n in range(2)]
     writers.append(threading.Thread(target=run, args=(make_names, seed)))
     for writer in writers:
         writer.start()
-    stop.wait(seconds)
+    known.wait_for(generator.randrange(1, 12))
+    stop.wait(generator.uniform(0, 0.05))
     stand.kill()
     stop.set()
     for writer in writers:
         writer.join(20)
 
 
-def lost(stand: Running, known: Acknowledged) -> list[str]:
-    s3 = stand.client("s3")
-    missing = []
+def lost(clients: Clients, known: Acknowledged) -> list[str]:
+    s3, missing = clients.s3, []
     listed = {item["Key"]: item for item in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
     for key, digests in known.objects.items():
         body = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() if key in listed else None
@@ -87,14 +106,10 @@ def lost(stand: Running, known: Acknowledged) -> list[str]:
         if digest not in digests or not sane:
             missing.append(f"object {key}")
         known.objects[key] = {digest}
-    users = {
-        user["UserName"]
-        for page in stand.client("iam").get_paginator("list_users").paginate()
-        for user in page["Users"]
-    }
+    users = {user["UserName"] for page in clients.iam.get_paginator("list_users").paginate() for user in page["Users"]}
     repositories = {
         item["repositoryName"]
-        for page in stand.client("ecr").get_paginator("describe_repositories").paginate()
+        for page in clients.ecr.get_paginator("describe_repositories").paginate()
         for item in page["repositories"]
     }
     missing += [f"user {name}" for name in known.users - users]
@@ -115,24 +130,20 @@ def tag_of(s3: Any) -> str:
         return ""
 
 
-@pytest.mark.timeout(60 + 20 * KILLS)
+@pytest.mark.timeout(60 + 60 * KILLS)
 def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    known, generator = Acknowledged(), random.Random(4)
+    known, generator = Acknowledged(), random.Random()
     with running(tmp_path / "state") as stand:
         stand.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         stand.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        port, clients = stand.endpoint.rpartition(":")[2], Clients(stand)
     for kill in range(KILLS):
-        stand = start(tmp_path / "state")
-        try:
-            assert lost(stand, known) == [], f"after {kill} kills and {known.writes} writes"
-            work(stand, known, kill, generator.uniform(0.05, 0.6))
+        with running(tmp_path / "state", "--port", port) as stand:
+            assert lost(clients, known) == [], f"after {kill} kills and {known.writes} writes"
+            work(stand, clients, known, generator)
             print(f"{kill + 1} kills, {known.writes} acknowledged writes, none lost so far", flush=True)
-        finally:
-            stand.stop()
-            assert stand.process.stdout
-            stand.process.stdout.close()
-    with running(tmp_path / "state") as stand:
-        assert lost(stand, known) == []
+    with running(tmp_path / "state", "--port", port):
+        assert lost(clients, known) == []
         print(f"{KILLS} kills, {known.writes} acknowledged writes, none lost")
     assert known.writes > KILLS
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from awssim import crc
 from awssim.blobs import new_hash
 from awssim.journal import Journal
 from tests.awssim.running import REGION, Running, running, tenant, tenant_policy
@@ -73,19 +75,23 @@ def test_checksums_are_compared_with_what_arrived(stand: Running, algorithm: str
         s3.put_object(**put, **{f"Checksum{algorithm}": wrong})
 
 
-def test_the_crcs_check_values() -> None:
-    for algorithm, value in {"CRC32C": "e3069283", "CRC64NVME": "ae8b14860a799888"}.items():
-        hasher = new_hash(algorithm)
-        assert hasher
-        hasher.update(b"123456789")
-        assert hasher.digest().hex() == value
+CRCS = [crc.crc32, crc.crc32c, crc.crc64nvme, crc.Zlib, lambda: crc.Crc(crc.CRC32C), lambda: crc.Crc(crc.CRC64NVME)]
+CHECKS = ["cbf43926", "e3069283", "ae8b14860a799888", "cbf43926", "e3069283", "ae8b14860a799888"]
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32C", "CRC64NVME"])
-def test_a_crc_in_lanes_is_the_crc_byte_by_byte(algorithm: str) -> None:
-    lanes, bytewise = new_hash(algorithm), new_hash(algorithm)
-    assert lanes
-    assert bytewise
+@pytest.mark.parametrize(("maker", "value"), list(zip(CRCS, CHECKS, strict=True)))
+def test_the_crcs_check_values(maker: Callable[[], crc.Running], value: str) -> None:
+    whole, pieces, nothing = maker(), maker(), maker()
+    whole.update(b"123456789")
+    for piece in (b"1234", b"", b"56789"):
+        pieces.update(piece)
+    assert whole.digest().hex() == pieces.digest().hex() == value
+    assert not any(nothing.digest())
+
+
+@pytest.mark.parametrize("parameters", [crc.CRC32C, crc.CRC64NVME])
+def test_a_crc_in_lanes_is_the_crc_byte_by_byte(parameters: crc.Parameters) -> None:
+    lanes, bytewise = crc.Crc(parameters), crc.Crc(parameters)
     data = BIG[:200_003]
     lanes.update(data)
     for start in range(0, len(data), 5000):
