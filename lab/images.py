@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+PULL_SECRET = "lab-registry"
+"""With what nodes pull an image that has another name than the lab's own; where there is no such Secret they pull without."""
 _CONTAINERS = ("containers", "initContainers")
 
 
@@ -25,12 +27,15 @@ def _walk(value: Any, image: Callable[[str], str]) -> Any:
         return [_walk(item, image) for item in value]
     if not isinstance(value, dict):
         return value
-    return {
+    made = {
         key: [_container(item, image) for item in inner]
         if key in _CONTAINERS and isinstance(inner, list)
         else _walk(inner, image)
         for key, inner in value.items()
     }
+    if any(made.get(key) != value.get(key) for key in _CONTAINERS):
+        made["imagePullSecrets"] = [*made.get("imagePullSecrets", []), {"name": PULL_SECRET}]
+    return made
 
 
 def _container(item: Any, image: Callable[[str], str]) -> Any:

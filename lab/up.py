@@ -16,11 +16,12 @@ from lab import databases, fresh, manifests, passwords, tenants, users
 from lab.apply import apply, each, until_ready
 from lab.aws import resources
 from lab.aws.base import Keys
+from lab.clusters import credentials
 from lab.clusters.base import IMAGES
 from lab.errors import LabError
 from lab.kube import Object
 from lab.manifests import K8S
-from lab.messages import t
+from lab.messages import plural, t
 from lab.progress import Progress, Step, Steps
 from lab.settings import Tenant
 from lab.world import World
@@ -64,15 +65,20 @@ class Up:
     def plan(self) -> list[Step]:
         return [
             Step("cluster", f"Kubernetes ({self.world.provider.name})", self.cluster),
-            Step("images", "images", self.images, after=("cluster",)),
+            Step("images", t("images"), self.images, after=("cluster",)),
             Step("aws", f"AWS ({self.world.aws.name})", self.aws, after=("cluster",)),
             Step("base", t("namespaces and storage"), self.base, after=("cluster",)),
             Step("kubeflow", "Kubeflow-lite", self.kubeflow, after=("base", "images")),
             Step("postgres", "PostgreSQL", self.postgres, after=("base", "images")),
             Step("accounts", t("buckets, repositories, IAM users"), self.accounts, after=("aws",)),
-            Step("certificates", "tenants' kubeconfigs", self.certificates, after=("base",)),
-            Step("databases", "databases", self.databases, after=("base", "images")),
-            Step("profiles", counted(len(self.people), "tenant"), self.profiles, after=("kubeflow",)),
+            Step("certificates", t("tenants' kubeconfigs"), self.certificates, after=("base",)),
+            Step("databases", t("databases"), self.databases, after=("base", "images")),
+            Step(
+                "profiles",
+                plural("{count} tenant", "{count} tenants", count=len(self.people)),
+                self.profiles,
+                after=("kubeflow",),
+            ),
             Step("shared", t("shared MLflow and serving"), self.shared, after=("databases", "accounts", "images")),
             Step("mlflow", t("tenants' MLflow servers"), self.mlflow, after=("databases", "accounts", "profiles")),
             Step("settled", t("everything ready"), self.settled, after=("mlflow", "shared")),
@@ -95,7 +101,7 @@ class Up:
         where = {"AWS_ADDRESS": self.world.provider.capabilities.host_address, "AWS_PORT": str(settings.ports.aws)}
         objects = manifests.read(K8S / "01-namespaces.yaml") + manifests.read(K8S / "system.yaml", where)
         objects += [item for item in manifests.read(K8S / "postgres.yaml") if item["kind"] == "Namespace"]
-        apply(self.world.cluster, objects + manifests.read(K8S / "02-storage.yaml"))
+        apply(self.world.cluster, credentials.beside(objects, settings) + manifests.read(K8S / "02-storage.yaml"))
         passwords.superuser(self.world.cluster)
 
     def kubeflow(self) -> None:
@@ -103,7 +109,8 @@ class Up:
         objects = manifests.with_names(objects, self.world.settings)
         definitions = [item for item in objects if item["kind"] == "CustomResourceDefinition"]
         self._apply_and_wait(definitions)
-        self._apply_and_wait([item for item in objects if item not in definitions])
+        others = [item for item in objects if item not in definitions]
+        self._apply_and_wait(credentials.beside(others, self.world.settings))
 
     def postgres(self) -> None:
         objects = [item for item in manifests.read(K8S / "postgres.yaml") if item["kind"] != "Job"]
@@ -112,7 +119,7 @@ class Up:
     def databases(self) -> str:
         names = {"mlflow_shared", *(tenants.database(tenant) for tenant in self.people)}
         made = databases.provide(self.world.cluster, names, cancelled=self.steps.cancelled)
-        return counted(made, "database") if made else t("all there")
+        return plural("{count} database", "{count} databases", count=made) if made else t("all there")
 
     def accounts(self) -> None:
         there = resources.inventory(self.world.root)
@@ -152,11 +159,12 @@ class Up:
             objects.append(tenants.aws_secret(tenant.namespace, self._keys(tenant.user)))
             name = tenants.database(tenant)
             objects.append(tenants.database_secret(tenant.namespace, name, known[name]))
+            objects += credentials.secrets(self.world.settings, [tenant.namespace])
             servers.extend(apply(self.world.cluster, objects + tenants.mlflow(self.world.settings, tenant)))
 
         each(provide, self.people, width=self.world.at_once)
         until_ready(self.world.cluster, _waited(servers), cancelled=self.steps.cancelled)
-        return counted(len(self.people), "server")
+        return plural("{count} server", "{count} servers", count=len(self.people))
 
     def shared(self) -> None:
         known = passwords.databases(self.world.cluster, ())
@@ -192,10 +200,6 @@ class Up:
 
     def _apply_and_wait(self, objects: Sequence[Object]) -> None:
         until_ready(self.world.cluster, _waited(apply(self.world.cluster, objects)), cancelled=self.steps.cancelled)
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _waited(objects: Sequence[Object]) -> list[Object]:

@@ -45,6 +45,7 @@ FREE = Capabilities(
     shortcomings=mark(
         "LocalStack enforces no IAM (tenants can read each other's buckets) and keeps nothing over a restart; --aws standin does both"
     ),
+    images=(PINNED,),
 )
 
 

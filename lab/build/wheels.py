@@ -167,7 +167,7 @@ def _fetch(command: Sequence[str], requirements: str, seen: _Count) -> str:
             assert run.stdout is not None
             said = ""
             for said in run.stdout:
-                if said.startswith("Collecting "):
+                if said.startswith(("Collecting ", "Processing ")):  # the second for what lies in a folder
                     seen.another()
         errors.seek(0)
         return "\n".join((errors.read() or said).strip().splitlines()[-4:]) if run.returncode else ""

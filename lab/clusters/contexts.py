@@ -89,7 +89,10 @@ def _find(documents: Sequence[tuple[Path, dict[str, Any]]], section: str, name: 
             if item.get("name") == name:
                 return path, dict(item.get(kind) or {})
     known = sorted(str(item.get("name")) for _, document in documents for item in document.get(section) or [])
-    raise LabError(t("no {kind} {name!r} in {path}", kind=kind, name=name, path=documents[0][0]), f"known: {', '.join(known) or t('none')}")
+    raise LabError(
+        t("no {kind} {name!r} in {path}", kind=kind, name=name, path=documents[0][0]),
+        t("known: {names}", names=", ".join(known) or t("none")),
+    )
 
 
 def _inlined(part: dict[str, Any], file: Path) -> dict[str, Any]:

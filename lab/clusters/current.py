@@ -22,7 +22,7 @@ from lab.clusters import contexts, network
 from lab.clusters.base import IMAGES, Capabilities, Finding, Image, answers
 from lab.errors import LabError
 from lab.files import write_private
-from lab.messages import t
+from lab.messages import mark, t
 from lab.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,7 +105,11 @@ class Current:
                 t("./inv up --cluster current asks for it"),
             )
         wanted, ours = _footprint(self.settings), _refs(record)
-        guest.require_none(self._cluster(), sorted(set(wanted) - set(ours)), t("{server} (context {context})", server=here.server, context=here.context))
+        guest.require_none(
+            self._cluster(),
+            sorted(set(wanted) - set(ours)),
+            t("{server} (context {context})", server=here.server, context=here.context),
+        )
         made = [asdict(ref) for ref in sorted({*ours, *wanted})]
         self._write({**record, "made": made})
         write_private(self.kubeconfig(), self.context.alone())
@@ -146,8 +150,19 @@ class Current:
         try:
             here = self._identify()
         except LabError as error:
-            return [Finding(False, t("cluster"), error.message, error.hint)]
-        return [Finding(True, t("cluster"), t("{server} (context {context}), Kubernetes {version}", server=here.server, context=here.context, version=here.version))]
+            return [Finding(False, mark("cluster"), error.message, error.hint)]
+        return [
+            Finding(
+                True,
+                mark("cluster"),
+                t(
+                    "{server} (context {context}), Kubernetes {version}",
+                    server=here.server,
+                    context=here.context,
+                    version=here.version,
+                ),
+            )
+        ]
 
     def _identify(self) -> Identity:
         cluster = self._cluster()

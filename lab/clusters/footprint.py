@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from lab import manifests
 from lab.kube import Object
-from lab.settings import Settings
 from lab.messages import t
+from lab.settings import Settings
 
 _CLUSTER_SCOPED = {
     "Namespace",

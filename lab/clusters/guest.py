@@ -18,7 +18,9 @@ def require_none(cluster: Cluster, refs: Sequence[Ref], where: str) -> None:
     """Raises LabError naming what is there already: the lab would change it now and delete it later."""
     found = [ref for ref in refs if _exists(cluster, ref)]
     if found:
-        names = ", ".join(map(str, found[:5])) + (t(" and {found} more", found=len(found) - 5) if len(found) > 5 else "")
+        names = ", ".join(map(str, found[:5])) + (
+            t(" and {found} more", found=len(found) - 5) if len(found) > 5 else ""
+        )
         raise LabError(
             t("{where} has already what the lab would make: {names}; nothing was changed", where=where, names=names),
             t("use another cluster, or remove them if they are left over from a lab whose folder is gone"),

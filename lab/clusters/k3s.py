@@ -160,7 +160,7 @@ class K3s(Own):
             *needs.tools(self.settings, () if self.installed else self.capabilities.tools),
             *needs.docker(),
             Finding(root, "root", t("yes") if root else t("no"), "" if root else "sudo ./inv up --cluster k3s"),
-            Finding(route, t("default route"), t("there") if route else t("none"), "" if route else t(DUMMY_ROUTE)),
+            Finding(route, mark("default route"), t("there") if route else t("none"), "" if route else t(DUMMY_ROUTE)),
         ]
 
 

@@ -19,7 +19,7 @@ def tools(settings: Settings, names: Sequence[str]) -> list[Finding]:
     try:
         known = catalogue.known(supply.architecture())
     except LabError as error:
-        return [Finding(False, t("tools"), error.message, error.hint)]
+        return [Finding(False, mark("tools"), error.message, error.hint)]
     return [_tool(settings, known[name]) for name in names]
 
 
@@ -56,8 +56,18 @@ def docker() -> list[Finding]:
     room = int(memory) / 2**30 if memory.isdigit() else 0.0
     return [
         Finding(True, "Docker", t("engine {version}, images in {store}", version=version, store=store)),
-        Finding(cgroups == "2", t("control groups"), t("version {cgroups}", cgroups=cgroups), "" if cgroups == "2" else t(_CGROUPS)),
-        Finding(room >= 6, t("Docker's memory"), t("{room:.1f} GiB, 6 wanted", room=room), "" if room >= 6 else t(_MEMORY)),
+        Finding(
+            cgroups == "2",
+            mark("control groups"),
+            t("version {cgroups}", cgroups=cgroups),
+            "" if cgroups == "2" else t(_CGROUPS),
+        ),
+        Finding(
+            room >= 6,
+            mark("Docker's memory"),
+            t("{room:.1f} GiB, 6 wanted", room=room),
+            "" if room >= 6 else t(_MEMORY),
+        ),
     ]
 
 

@@ -52,7 +52,9 @@ class Sim(Own):
         webhook = f"http://127.0.0.1:{self.settings.standin_port}/_awssim/eks/token-review"
         options = ["--port", str(self.settings.ports.api), "--authentication-token-webhook-url", webhook]
         self.daemon.start(self._kubesim("serve", *options), environ=ports.environment(ROOT))
-        self.daemon.wait(self.running, seconds=90)  # one that fails ends, and is told at once; a busy machine only takes longer
+        self.daemon.wait(
+            self.running, seconds=90
+        )  # one that fails ends, and is told at once; a busy machine only takes longer
         return f"https://127.0.0.1:{self.settings.ports.api}"
 
     def _require_ports(self) -> None:
@@ -70,7 +72,9 @@ class Sim(Own):
             try:
                 store.build(self.state, image.context, tag=image.tag, file=image.dockerfile)
             except store.BuildError as error:
-                raise LabError(f"image {image.tag}: {error}", f"see {image.dockerfile}") from None
+                raise LabError(
+                    t("image {tag}: {why}", tag=image.tag, why=error), t("see {path}", path=image.dockerfile)
+                ) from None
         return t("{images} images", images=len(images))
 
     def kubeconfig(self) -> Path:
@@ -100,5 +104,9 @@ class Sim(Own):
     def diagnose(self) -> list[Finding]:
         free = ports.is_free(self.settings.ports.api) or self.running()
         cure = t("end what listens there, or set LAB_PORTS_API")
-        seen = t("port {api} is {state}", api=self.settings.ports.api, state=t('free or ours') if free else t('taken by another program'))
-        return [Finding(free, t("Kubernetes API port"), seen, "" if free else cure)]
+        seen = t(
+            "port {api} is {state}",
+            api=self.settings.ports.api,
+            state=t("free or ours") if free else t("taken by another program"),
+        )
+        return [Finding(free, mark("Kubernetes API port"), seen, "" if free else cure)]
