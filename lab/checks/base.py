@@ -13,6 +13,7 @@ from typing import Any, Literal
 from lab.aws.clients import Clients
 from lab.checks.answers import Answers
 from lab.kube import Cluster
+from lab.messages import language
 from lab.settings import Settings, Tenant
 
 State = Literal["pass", "fail", "skip"]
@@ -70,6 +71,11 @@ class Result:
     hint: str = ""
     cause: str = ""
     seconds: float = 0.0
+
+    @property
+    def named(self) -> str:
+        """The title in the user's language."""
+        return self.title_ko if language() == "ko" else self.title
 
 
 def names(objects: Sequence[dict[str, Any]]) -> set[str]:

@@ -15,8 +15,12 @@ RBAC = "rbac.authorization.k8s.io/v1"
 def namespace(subject: Subject) -> str:
     found = get(subject, "v1", "Namespace", subject.namespace)
     phase = found["status"]["phase"]
-    require(phase == "Active", f"namespace {subject.namespace} is {phase}", f"./inv up --tenants {subject.tenant.num}")
-    return f"{subject.namespace} is Active"
+    require(
+        phase == "Active",
+        t("namespace {namespace} is {phase}", namespace=subject.namespace, phase=phase),
+        f"./inv up --tenants {subject.tenant.num}",
+    )
+    return t("{namespace} is Active", namespace=subject.namespace)
 
 
 def profile(subject: Subject) -> str:
@@ -38,7 +42,7 @@ def profile(subject: Subject) -> str:
     )
     missing = ready.missing({"kind": "Profile"} | found)
     require(missing is None, str(missing), f"kubectl describe profile {tenant.profile}")
-    return f"{tenant.profile}, owner {owner}, Ready"
+    return t("{profile}, owner {owner}, Ready", profile=tenant.profile, owner=owner)
 
 
 def service_accounts(subject: Subject) -> str:
@@ -76,7 +80,10 @@ def quota(subject: Subject) -> str:
             ),
             cure,
         )
-    return ", ".join(f"{resource} {used.get(resource, '?')} of {hard[resource]}" for resource in ("cpu", "memory"))
+    return ", ".join(
+        t("{resource} {used} of {hard}", resource=resource, used=used.get(resource, "?"), hard=hard[resource])
+        for resource in ("cpu", "memory")
+    )
 
 
 def role_bindings(subject: Subject) -> str:
@@ -190,7 +197,11 @@ def isolation(subject: Subject) -> str:
         "the instructor looks for the RoleBinding: kubectl get rolebindings,clusterrolebindings -A -o wide | grep {email}",
         email=subject.tenant.email,
     )
-    require(not allowed, f"{subject.tenant.user} may {', '.join(allowed)} in {other}", cure)
+    require(
+        not allowed,
+        t("{user} may {allowed} in {other}", user=subject.tenant.user, allowed=", ".join(allowed), other=other),
+        cure,
+    )
     return t("{attempts} of {attempts} attempts on {other} refused", attempts=len(attempts), other=other)
 
 

@@ -24,7 +24,7 @@ from lab.messages import t
 def bucket(subject: Subject) -> str:
     name = subject.tenant.bucket
     has_bucket(subject, name, f"aws s3 mb s3://{name}; aws sts get-caller-identity")
-    return f"s3://{name} exists"
+    return t("s3://{name} exists", name=name)
 
 
 def repositories(subject: Subject) -> str:
@@ -92,7 +92,7 @@ def isolation(subject: Subject) -> str:
         t("read the database secret of {user}", user=other.user): refused(
             subject, "GET", subject.cluster.kind("v1", "Secret").path(other.namespace, "mlflow-database")
         ),
-        f"list s3://{other.bucket}": aws_refused(s3.list_objects_v2, Bucket=other.bucket, MaxKeys=1),
+        t("list s3://{bucket}", bucket=other.bucket): aws_refused(s3.list_objects_v2, Bucket=other.bucket, MaxKeys=1),
         t("read from s3://{bucket}", bucket=other.bucket): aws_refused(
             s3.get_object, Bucket=other.bucket, Key="mlflow-artifacts/"
         ),
@@ -108,7 +108,7 @@ def isolation(subject: Subject) -> str:
         )
         + subject.tenant.user
     )
-    require(not allowed, f"{subject.tenant.user} may {'; '.join(allowed)}", cure)
+    require(not allowed, t("{user} may {allowed}", user=subject.tenant.user, allowed="; ".join(allowed)), cure)
     return t(
         "own namespace answers, {attempts} of {attempts} attempts on {user} refused",
         attempts=len(attempts),

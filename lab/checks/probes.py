@@ -143,7 +143,7 @@ def _aws_cure(code: str, message: str) -> str:
 
 
 def aws_refused(call: Callable[..., Any], **arguments: Any) -> bool:
-    """Whether IAM denies the call (403), not "not found"; keys that AWS does not know, or a wrong clock, prove nothing and are Failed."""
+    """Whether IAM denies the call (403). What is gone cannot be read either; unknown keys and a wrong clock prove nothing."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -152,7 +152,8 @@ def aws_refused(call: Callable[..., Any], **arguments: Any) -> bool:
         failed = _failed(error, "")
         if failed.hint:
             raise failed from None
-        return _is_denied(error) or "AccessDenied" in str(error.response["Error"].get("Code"))
+        code = str(error.response["Error"].get("Code"))
+        return _is_denied(error) or "AccessDenied" in code or code == "NoSuchBucket"
     except BotoCoreError as error:
         raise _silent(error) from None
     return False

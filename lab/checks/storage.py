@@ -62,7 +62,7 @@ def repositories(subject: Subject) -> str:
     seen = []
     for found in described(subject, subject.tenant.repositories):
         name, uri = found["repositoryName"], found["repositoryUri"]
-        require(registry in uri, f"repository {name} has URI {uri}", "aws configure list")
+        require(registry in uri, t("repository {name} has URI {uri}", name=name, uri=uri), "aws configure list")
         seen.append(f"{name}: {_images(ecr, name)}")
     return "; ".join(seen)
 
@@ -73,7 +73,9 @@ def _images(ecr: Any, repository: str) -> str:
     )
     images = aws(lambda: [image for page in pages for image in page["imageDetails"]], "")
     newest: dict[str, Any] = max(images, key=lambda image: image["imagePushedAt"], default={})
-    return f"{len(images)} images" + (f", latest {', '.join(newest.get('imageTags', ['untagged']))}" if images else "")
+    return t("{images} images", images=len(images)) + (
+        t(", latest {tags}", tags=", ".join(newest.get("imageTags", ["untagged"]))) if images else ""
+    )
 
 
 def artifacts(subject: Subject) -> str:
@@ -161,7 +163,7 @@ def data_flow(subject: Subject) -> str:
     require(
         not strays, t("experiments that do not write to {root}: {strays}", root=root, strays=", ".join(strays)), cure
     )
-    return f"PostgreSQL <- MLflow ({len(experiments)} experiments) -> {root}"
+    return t("PostgreSQL <- MLflow ({experiments} experiments) -> {root}", experiments=len(experiments), root=root)
 
 
 CHECKS = (

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from lab.messages import t
 from lab.settings import Tenant
 from lab.world import World
 
@@ -33,9 +34,9 @@ class Fault:
     scope: Literal["tenant", "lab"] = "tenant"
 
     def words(self, text: str, world: World, tenant: Tenant) -> str:
-        """`symptom`, `cure` or `hint` with this tenant's own names."""
+        """`symptom`, `cure` or `hint` with this tenant's own names, in the user's language where it is not what a program says."""
         settings = world.settings
-        return text.format(
+        return t(text).format(
             user=tenant.user,
             num=tenant.num,
             namespace=tenant.namespace,

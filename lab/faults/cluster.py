@@ -11,7 +11,7 @@ from lab.apply import until_ready
 from lab.errors import LabError
 from lab.faults.base import Fault
 from lab.kube import Object, Refused
-from lab.messages import t
+from lab.messages import mark, t
 from lab.settings import Tenant
 from lab.world import World
 
@@ -286,7 +286,7 @@ def claim_is_unbound(world: World, tenant: Tenant) -> bool:
 FAULTS = (
     Fault(
         "unauthorized-kubeconfig",
-        "kubeconfig is not accepted",
+        mark("kubeconfig is not accepted"),
         "error: You must be logged in to the server (Unauthorized)",
         "aws eks update-kubeconfig --region {region} --name {cluster}",
         ("KF01", "ML01"),
@@ -297,7 +297,7 @@ FAULTS = (
     ),
     Fault(
         "owner-mismatch",
-        "Profile has another owner",
+        mark("Profile has another owner"),
         f"owner of {{profile}}: expected {{email}}, found {STRANGER}",
         'kubectl patch profile {profile} --type=merge -p \'{{"spec":{{"owner":{{"name":"{email}"}}}}}}\'',
         ("KF02", "ML02"),
@@ -308,9 +308,9 @@ FAULTS = (
     ),
     Fault(
         "poddefault-missing",
-        "PodDefault access-mlflow is gone",
+        mark("PodDefault access-mlflow is gone"),
         'Error from server (NotFound): poddefaults.kubeflow.org "access-mlflow" not found',
-        "the instructor recreates it: ./inv up --tenants {num}",
+        mark("the instructor recreates it: ./inv up --tenants {num}"),
         ("KF06", "ML05"),
         remove_pod_default,
         restore_pod_default,
@@ -319,7 +319,7 @@ FAULTS = (
     ),
     Fault(
         "mlflow-down",
-        "MLflow server does not run",
+        mark("MLflow server does not run"),
         "No resources found in {namespace} namespace (kubectl get pods -l app=mlflow-server)",
         "kubectl scale deployment mlflow-server -n {namespace} --replicas=1",
         ("ML06",),
@@ -330,9 +330,11 @@ FAULTS = (
     ),
     Fault(
         "cross-tenant-access",
-        "another tenant's namespace is readable",
+        mark("another tenant's namespace is readable"),
         "kubectl get pods -n <another tenant's namespace> lists pods instead of Forbidden",
-        f"the instructor removes the RoleBinding: kubectl delete rolebinding {DOOR} -n <that namespace>",
+        mark(
+            "the instructor removes the RoleBinding: kubectl delete rolebinding mlops-lab-open-door -n <that namespace>"
+        ),
         ("KF08", "ML07"),
         open_door,
         close_door,
@@ -341,7 +343,7 @@ FAULTS = (
     ),
     Fault(
         "quota-exhausted",
-        "the namespace's quota is used up",
+        mark("the namespace's quota is used up"),
         'pods "quota-hog-..." is forbidden: exceeded quota: kf-resource-quota',
         f"kubectl delete deployment {HOG} -n {{namespace}}",
         ("KF07",),
@@ -352,7 +354,7 @@ FAULTS = (
     ),
     Fault(
         "image-not-found",
-        "a pod's image does not exist",
+        mark("a pod's image does not exist"),
         f'Failed to pull image "{MISSING}" (ErrImagePull, ImagePullBackOff)',
         "kubectl rollout undo deployment/mlflow-server -n {namespace}",
         ("KF07",),
@@ -363,7 +365,7 @@ FAULTS = (
     ),
     Fault(
         "pvc-unbound",
-        "a PVC stays Pending",
+        mark("a PVC stays Pending"),
         'storageclass.storage.k8s.io "does-not-exist" not found',
         f"kubectl delete pvc {CLAIM} -n {{namespace}}",
         ("KF07",),
@@ -374,7 +376,7 @@ FAULTS = (
     ),
     Fault(
         "postgres-down",
-        "PostgreSQL does not run",
+        mark("PostgreSQL does not run"),
         "No resources found in mlflow-system namespace (kubectl get pods -l app=postgres)",
         "kubectl scale statefulset postgres -n mlflow-system --replicas=1",
         ("ML06",),

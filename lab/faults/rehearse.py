@@ -66,9 +66,9 @@ def _handled(signals: Sequence[signal.Signals], handler: Callable[[int, FrameTyp
 
 def _one(world: World, tenant: Tenant, fault: Fault, say: Callable[[str], None]) -> Rehearsal:
     started = time.monotonic()
-    say(f"{fault.name}: {fault.title}")
-    bystander = verify.other(world, tenant)
-    broken, problems = _break(world, tenant, fault, bystander, say)
+    say(f"{fault.name}: {t(fault.title)}")
+    bystanders = neighbours(world, tenant)
+    broken, problems = _break(world, tenant, fault, bystanders, say)
     healed = verify.verify(world, user=tenant.num)
     problems += [
         t(
@@ -86,9 +86,9 @@ def _one(world: World, tenant: Tenant, fault: Fault, say: Callable[[str], None])
     words = WORDS[fault.name]
     return Rehearsal(
         fault=fault.name,
-        title=fault.title,
+        title=t(fault.title),
         tenant=tenant.user,
-        bystander=bystander.user if fault.scope == "tenant" else "",
+        bystander=", ".join(one.user for one in bystanders) if fault.scope == "tenant" else "",
         who=words.who,
         symptom=fault.words(fault.symptom, world, tenant),
         cure=fault.words(fault.cure, world, tenant),
@@ -102,7 +102,7 @@ def _one(world: World, tenant: Tenant, fault: Fault, say: Callable[[str], None])
 
 
 def _break(
-    world: World, tenant: Tenant, fault: Fault, bystander: Tenant, say: Callable[[str], None]
+    world: World, tenant: Tenant, fault: Fault, bystanders: Sequence[Tenant], say: Callable[[str], None]
 ) -> tuple[list[Result], list[str]]:
     """What the checks said while it was broken, and what was not as expected; it is mended when this ends, however it ends."""
     try:
@@ -110,7 +110,7 @@ def _break(
         problems = [] if fault.active(world, tenant) else [t("it did not break")]
         broken = verify.verify(world, user=tenant.num)
         hint = fault.words(fault.hint, world, tenant)
-        problems += _as_expected(fault, broken, hint) + _untouched(world, fault, bystander)
+        problems += _as_expected(fault, broken, hint) + _untouched(world, fault, bystanders)
         say(f"  ✗ {', '.join(_red(broken)) or t('nothing turned red')}")
     except LabError as error:
         return [], [
@@ -143,13 +143,19 @@ def _as_expected(fault: Fault, results: Sequence[Result], hint: str) -> list[str
     return problems
 
 
-def _untouched(world: World, fault: Fault, bystander: Tenant) -> list[str]:
-    """Another tenant's checks stay green, unless the fault is the whole lab's."""
+def neighbours(world: World, tenant: Tenant) -> tuple[Tenant, ...]:
+    """Who would notice first: the tenant whose isolation this one's checks try, and the tenant whose checks try this one's."""
+    try_it = [one for one in verify.started(world) if one != tenant and verify.other(world, one) == tenant]
+    return tuple(dict.fromkeys((verify.other(world, tenant), *try_it)))
+
+
+def _untouched(world: World, fault: Fault, bystanders: Sequence[Tenant]) -> list[str]:
+    """Other tenants' checks stay green, unless the fault is the whole lab's."""
     if fault.scope == "lab":
         return []
-    results = verify.verify(world, user=bystander.num)
+    results = verify.verify(world, user=",".join(one.num for one in bystanders))
     return [
-        t("{user} is touched: {code} {message}", user=bystander.user, code=r.code, message=r.message)
+        t("{user} is touched: {code} {message}", user=r.tenant, code=r.code, message=r.message)
         for r in results
         if r.state == "fail"
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from lab.aws import resources
 from lab.errors import LabError
 from lab.faults.base import Fault
-from lab.messages import t
+from lab.messages import mark, t
 from lab.settings import Tenant
 from lab.world import World
 
@@ -103,9 +103,11 @@ def repository_is_missing(world: World, tenant: Tenant) -> bool:
 FAULTS = (
     Fault(
         "s3-access-denied",
-        "IAM denies S3",
+        mark("IAM denies S3"),
         "An error occurred (AccessDenied) when calling the ListObjectsV2 operation",
-        "aws configure; aws sts get-caller-identity; then the guide's IAM policy, which the instructor attaches: ./inv up --tenants {num}",
+        mark(
+            "aws configure; aws sts get-caller-identity; then the guide's IAM policy, which the instructor attaches: ./inv up --tenants {num}"
+        ),
         ("ML03", "ST01"),
         deny_s3,
         allow_s3,
@@ -114,7 +116,7 @@ FAULTS = (
     ),
     Fault(
         "bucket-missing",
-        "the S3 bucket is gone",
+        mark("the S3 bucket is gone"),
         "An error occurred (NoSuchBucket) when calling the ListObjectsV2 operation: The specified bucket does not exist",
         "aws s3 mb s3://{bucket}",
         ("ML03", "ST01"),
@@ -125,7 +127,7 @@ FAULTS = (
     ),
     Fault(
         "ecr-missing",
-        "an ECR repository is gone",
+        mark("an ECR repository is gone"),
         "An error occurred (RepositoryNotFoundException): The repository with name '{repository}' does not exist",
         "aws ecr create-repository --repository-name {repository} --region {region}",
         ("ML04", "ST02"),
