@@ -5,31 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import platform
 import shutil
-import signal
-import time
-from collections.abc import Mapping
-from pathlib import Path
 
-import psutil
-
-from kubesim import ending, quantity
+from kubesim import ending
 from kubesim.client import Client
 from kubesim.controllers.clock import SystemClock
 from kubesim.controllers.informer import Informer
-from kubesim.errors import AlreadyExists, ApiError, Conflict, NotFound
-from kubesim.node import logs, mounts, network, status
-from kubesim.node.host import Host, Options, capacity
+from kubesim.node import mounts, network
+from kubesim.node.host import Host, Options
 from kubesim.node.images import ImageStore
 from kubesim.node.isolation import Isolation
 from kubesim.node.pods import PodWorker
+from kubesim.node.presence import Presence
+from kubesim.node.pressure import Pressure
 from kubesim.node.probes import Prober
 from kubesim.node.runtime import Exit, Found, Runtime, end_all, shim_key
 from kubesim.node.services import Services
-from kubesim.node.status import Container
-from kubesim.node.usage import Meter
 from kubesim.node.warm import Warmer
 from kubesim.resources import Object
 
@@ -69,8 +60,8 @@ class Node:
         )
         self.workers: dict[str, PodWorker] = {}
         self.found: dict[str, list[Found]] = {}
-        self.meter = Meter()
-        self.pids: dict[str, int] = {}
+        self.pressure = Pressure(self.runtime, self.workers)
+        self.presence = Presence(client, options, self.host.images)
         self.ready = asyncio.Event()
 
     # Life
@@ -83,7 +74,7 @@ class Node:
             for informer in informers:
                 group.create_task(informer.run())
             group.create_task(self.host.events.run())
-            await self._register()
+            await self.presence.register()
             for informer in informers:
                 await informer.synced.wait()
             self.network.update_names()
@@ -96,8 +87,9 @@ class Node:
                 self.network.run(),
                 self.network.watch_proxy(),
                 self.isolation.run(),
-                self._beat(),
-                self._measure(),
+                self.presence.beat(),
+                self.pressure.measure(),
+                self.pressure.store(),
                 warmer.run(),
             ):
                 group.create_task(work)
@@ -126,7 +118,7 @@ class Node:
         for one in found:
             self.found.setdefault(one.labels["uid"], []).append(one)
             if one.exit is None:
-                self.pids[one.id] = one.pid
+                self.pressure.pids[one.id] = one.pid
         mine = [pod for pod in self.pods.items() if self._is_mine(pod)]
         for pod in mine:
             if (address := (pod.get("status") or {}).get("podIP")) and pod["status"].get("phase") not in (
@@ -193,7 +185,7 @@ class Node:
             worker.task.add_done_callback(lambda task: self._left(worker.uid, task))
 
     def _exited(self, exit: Exit) -> None:
-        self.pids.pop(exit.id, None)
+        self.pressure.pids.pop(exit.id, None)
         for worker in self.workers.values():
             worker.exited(exit)
 
@@ -215,191 +207,6 @@ class Node:
         pod = self.pods.get(namespace, name)
         return self.workers.get(pod["metadata"]["uid"]) if pod else None
 
-    # Use of CPU and memory
-
-    def _running(self) -> dict[str, tuple[PodWorker, Container]]:
-        return {
-            one.run.id: (worker, one)
-            for worker in self.workers.values()
-            for one in worker.containers
-            if one.run is not None and one.running
-        }
-
-    def _roots(self) -> dict[str, int]:
-        running = self._running()
-        for id in running.keys() - self.pids.keys():
-            if pid := self.runtime.pids.get(id):
-                self.pids[id] = pid
-        return {id: self.pids[id] for id in running if id in self.pids}
-
-    async def _measure(self) -> None:
-        """Sample every container, and end those that use more memory than their limit. For ever."""
-        while True:
-            limits = {id: limit for id, (_, one) in self._running().items() if (limit := _memory_limit(one.spec))}
-            for id in await asyncio.to_thread(self.meter.sample, self._roots(), limits, time.monotonic()):
-                await self._out_of_memory(id)
-            await asyncio.sleep(_SAMPLE_SECONDS)
-
-    async def _out_of_memory(self, id: str) -> None:
-        worker, container = self._running().get(id, (None, None))
-        if worker is not None and container is not None:
-            worker.exceeded(container)
-            await self.runtime.signal(id, signal.SIGKILL, everyone=True)
-
     def usage(self) -> dict[tuple[str, str], dict[str, tuple[float, int]]]:
         """(namespace, pod) -> container -> (CPUs, bytes), of containers that were sampled twice."""
-        rates = self.meter.rates()
-        found: dict[tuple[str, str], dict[str, tuple[float, int]]] = {}
-        for id, (worker, container) in self._running().items():
-            if id in rates:
-                found.setdefault((worker.namespace, worker.name), {})[container.name] = rates[id]
-        return found
-
-    # The Node object
-
-    async def _register(self) -> None:
-        body: Object = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": self.options.name, "labels": self._labels()},
-            "spec": {"podCIDR": network.POD_NETWORK, "podCIDRs": [network.POD_NETWORK]},
-        }
-        while True:
-            try:
-                await self.client.create(NODES, body)
-            except AlreadyExists:
-                pass
-            except ApiError as error:
-                log.warning("cannot register the node: %s", error.message)
-                await asyncio.sleep(1)
-                continue
-            await self._write_status()
-            return
-
-    def _labels(self) -> dict[str, str]:
-        arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-        return {
-            "beta.kubernetes.io/arch": arch,
-            "beta.kubernetes.io/os": "linux",
-            "kubernetes.io/arch": arch,
-            "kubernetes.io/hostname": self.options.name,
-            "kubernetes.io/os": "linux",
-        }
-
-    async def _write_status(self) -> None:
-        known = (await self.client.get(NODES, self.options.name)).get("status") or {}
-        body = {"status": node_status(self.options, known, self.host.images)}
-        await self.client.patch(
-            NODES, self.options.name, body, kind="strategic", subresource="status", field_manager="kubelet"
-        )
-
-    async def _beat(self) -> None:
-        """Renew the lease, and now and then the status. For ever."""
-        written = time.monotonic()
-        while True:
-            try:
-                await self._renew()
-                if time.monotonic() - written > _STATUS_SECONDS:
-                    await self._write_status()
-                    written = time.monotonic()
-            except NotFound:
-                await self._register()
-            except ApiError as error:
-                log.warning("heartbeat: %s", error.message)
-            await asyncio.sleep(_LEASE_RENEW_SECONDS)
-
-    async def _renew(self) -> None:
-        now = logs.now()[:26] + "Z"
-        name, namespace = self.options.name, "kube-node-lease"
-        try:
-            await self.client.patch(LEASES, name, {"spec": {"renewTime": now}}, namespace)
-        except NotFound:
-            spec = {"holderIdentity": name, "leaseDurationSeconds": _LEASE_SECONDS, "renewTime": now}
-            body: Object = {
-                "apiVersion": "coordination.k8s.io/v1",
-                "kind": "Lease",
-                "metadata": {"name": name, "namespace": namespace},
-                "spec": spec,
-            }
-            with contextlib.suppress(AlreadyExists, Conflict):
-                await self.client.create(LEASES, body, namespace)
-
-
-def _memory_limit(spec: Object) -> int:
-    limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
-    return int(quantity.parse(limit)) if limit else 0
-
-
-def node_status(options: Options, known: Object, images: ImageStore) -> Object:
-    """The Node's status: what it offers, how it is, and what it has."""
-    offered = capacity(options)
-    now = status.seconds(logs.now())
-    return {
-        "capacity": offered,
-        "allocatable": offered,
-        "addresses": [
-            {"type": "InternalIP", "address": network.NODE_ADDRESS},
-            {"type": "Hostname", "address": options.name},
-        ],
-        "conditions": _conditions(known, now, options.state),
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
-        "images": [{"names": [image.name], "sizeBytes": _size(image.root)} for image in images.list()],
-        "nodeInfo": {
-            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
-            "bootID": _first_line("/proc/sys/kernel/random/boot_id"),
-            "containerRuntimeVersion": "kubesim://1.0.0",
-            "kernelVersion": platform.release(),
-            "kubeProxyVersion": "",
-            "kubeletVersion": VERSION,
-            "machineID": _first_line("/etc/machine-id"),
-            "operatingSystem": "linux",
-            "osImage": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-            if Path("/etc/os-release").exists()
-            else "Linux",
-            "systemUUID": _first_line("/proc/sys/kernel/random/boot_id"),
-        },
-    }
-
-
-def _conditions(known: Object, now: str, state: Path) -> list[Object]:
-    old = {one["type"]: one for one in known.get("conditions") or []}
-    memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(state))
-    wanted = [
-        (
-            "MemoryPressure",
-            memory.available < 100 * 2**20,
-            "KubeletHasSufficientMemory",
-            "kubelet has sufficient memory available",
-        ),
-        ("DiskPressure", disk.free < 200 * 2**20, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", False, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-    ]
-    found = [
-        _condition(old, kind, now, bad, reason if not bad else f"KubeletUnder{kind}", message)
-        for kind, bad, reason, message in wanted
-    ]
-    return [*found, _condition(old, "Ready", now, True, "KubeletReady", "kubelet is posting ready status")]
-
-
-def _condition(old: Mapping[str, Object], kind: str, now: str, value: bool, reason: str, message: str) -> Object:
-    text = "True" if value else "False"
-    since = old[kind]["lastTransitionTime"] if kind in old and old[kind]["status"] == text else now
-    return {
-        "type": kind,
-        "status": text,
-        "lastHeartbeatTime": now,
-        "lastTransitionTime": since,
-        "reason": reason,
-        "message": message,
-    }
-
-
-def _size(root: Path) -> int:
-    return sum(path.lstat().st_size for path in root.rglob("*")) or 1
-
-
-def _first_line(path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return os.uname().nodename
+        return self.pressure.usage()

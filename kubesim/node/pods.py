@@ -35,6 +35,7 @@ PODS = "v1/pods"
 _REFRESH_SECONDS = 2.0
 _TERMINATION_BYTES = 4096
 _FORCED_GRACE = 2
+_EVICTION_GRACE = 1
 
 
 class PodWorker(PodState):
@@ -47,6 +48,7 @@ class PodWorker(PodState):
         self.starting = Starting(self, self.stopping)
         self.refreshed = 0.0
         self.failures = 0
+        self.evicted = ""
         self.task: asyncio.Task[None] | None = None
         self.lost = adopt(self.containers, pod, found)
         for container in self.containers:
@@ -75,6 +77,13 @@ class PodWorker(PodState):
         """A container used more memory than its limit; the kernel's part is played here."""
         if container.run is not None and container.running:
             container.run.reason = "OOMKilled"
+
+    def evict(self, message: str) -> None:
+        """The pod holds more on disk than it may: it ends now, as Failed."""
+        if not self.evicted and not self.final[0]:
+            self.evicted = message
+            self.host.event(self.pod, "Warning", "Evicted", message)
+            self.wake.set()
 
     # The loop
 
@@ -114,6 +123,9 @@ class PodWorker(PodState):
         if self._deadline_passed():
             await self.stopping.all(0)
             self.final = ("Failed", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+        elif self.evicted and not self.final[0]:
+            await self.stopping.all(_EVICTION_GRACE)
+            self.final = ("Failed", "Evicted", self.evicted)
         if self._is_final():
             await self._settle()
             return None

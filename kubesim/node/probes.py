@@ -248,7 +248,7 @@ async def watch(
     report: Callable[[Result], None],
     failed: Callable[[Kind, str], None],
 ) -> None:
-    """Probe for ever: `failed` for each failing answer (an event), `report` when a threshold is reached.
+    """Probe for ever (a startup probe: until it is decided): `failed` for each failing answer (an event), `report` when a threshold is reached.
 
     A container that is not ready yet is asked more often than its period says, so that what is ready is ready now and not ten seconds
     later; those extra answers count only if they are good.
@@ -272,5 +272,7 @@ async def watch(
             if row >= need[success] and state is not success:
                 state = success
                 report(Result(kind, success, message))
+                if kind == "startup":
+                    return
         await asyncio.sleep(eager if starting else period)
         eager = min(eager * 1.5, 1.0, period)

@@ -33,7 +33,8 @@ class Probing:
                 if kind == "startup" and container.started:
                     continue
                 tasks.append(self._probe(container, kind, probe, started))
-        if tasks and container.run is not None:
+        if container.run is not None:
+            self.forget(container.run.id)
             self._tasks[container.run.id] = tasks
         self.pod.wake.set()
 
@@ -85,6 +86,6 @@ class Probing:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def forget(self, id: str) -> None:
-        """The container has ended by itself."""
+        """The container has ended by itself, or is probed anew."""
         for task in self._tasks.pop(id, []):
             task.cancel()

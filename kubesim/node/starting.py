@@ -171,7 +171,9 @@ class Starting:
             try:
                 await self.pod.host.prober.hook(self.pod.target(container), hook)
             except probes.HookFailure as error:
-                self.pod.event(container, "Warning", "FailedPostStartHook", str(error))
+                # what the hook printed is not shown, as on Kubernetes: it might be a secret
+                self.pod.event(container, "Warning", "FailedPostStartHook", "PostStartHook failed")
+                log.info("postStart of %s in %s/%s: %s", container.name, self.pod.namespace, self.pod.name, error)
                 self.pod.event(container, "Normal", "Killing", "FailedPostStartHook")
                 await self.stopping.one(container, self.pod.grace(), announce=False)
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from kubesim.node.podstate import PodState
 from kubesim.node.probing import Probing
 from kubesim.node.runtime import Exit
 from kubesim.node.status import Container, Run
+
+log = logging.getLogger(__name__)
 
 
 class Stopping:
@@ -60,10 +63,11 @@ class Stopping:
         try:
             async with asyncio.timeout(grace):
                 await self.pod.host.prober.hook(self.pod.target(container), hook)
-        except (probes.HookFailure, TimeoutError) as error:
-            self.pod.event(
-                container, "Warning", "FailedPreStopHook", str(error) or "PreStopHook did not complete in grace period"
-            )
+        except probes.HookFailure as error:
+            self.pod.event(container, "Warning", "FailedPreStopHook", "PreStopHook failed")
+            log.info("preStop of %s in %s/%s: %s", container.name, self.pod.namespace, self.pod.name, error)
+        except TimeoutError:
+            pass  # Kubernetes says nothing either: the signal follows at once
 
     async def _until_ended(self, run: Run, seconds: float) -> None:
         deadline = time.monotonic() + seconds

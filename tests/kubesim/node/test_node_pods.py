@@ -220,6 +220,31 @@ async def test_readiness_startup_and_liveness(lab: Lab) -> None:
     assert any(reason == "Unhealthy" and message.startswith("Liveness probe failed") for _, reason, message in events)
 
 
+async def test_a_startup_probe_ends_with_its_success(lab: Lab, tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    asked.touch()
+    asked.chmod(0o666)
+    command = {"exec": {"command": ["sh", "-c", "echo startup >> $N"]}, "periodSeconds": 1, "timeoutSeconds": 30}
+    await lab.pod(
+        "begins",
+        "sleep",
+        "100",
+        container={
+            "env": [{"name": "N", "value": "/asked"}],
+            "volumeMounts": [{"name": "n", "mountPath": "/asked"}],
+            "startupProbe": command,
+            "readinessProbe": command | {"exec": {"command": ["sh", "-c", "echo readiness >> $N"]}},
+        },
+        volumes=[{"name": "n", "hostPath": {"path": str(asked)}}],
+    )
+    await lab.ready("begins")
+    for _ in range(500):
+        if asked.read_text().count("readiness") > 2:
+            break
+        await asyncio.sleep(0.02)
+    assert asked.read_text().split() == ["startup", "readiness", "readiness", "readiness"]
+
+
 def container_id(lab: Lab, name: str) -> str:
     worker = lab.node.worker(NAMESPACE, name)
     assert worker is not None
@@ -289,6 +314,35 @@ async def test_memory_over_the_limit_is_an_oom_kill(lab: Lab) -> None:
     assert state_of(pod)["terminated"]["exitCode"] == 137
 
 
+@pytest.mark.parametrize(
+    ("path", "limits", "volume", "message"),
+    [
+        ("/cache", {}, {"sizeLimit": "1Mi"}, 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". '),
+        (
+            "/tmp",
+            {"ephemeral-storage": "1Mi"},
+            {},
+            "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ",
+        ),
+    ],
+)
+async def test_what_holds_too_much_on_disk_is_evicted(
+    lab: Lab, path: str, limits: dict[str, str], volume: Object, message: str
+) -> None:
+    container = {"resources": {"limits": limits}, "volumeMounts": [{"name": "cache", "mountPath": "/cache"}]}
+    volumes = [{"name": "cache", "emptyDir": volume}]
+    write = f"head -c 3000000 /dev/zero > {path}/big; echo written; sleep 100"
+    await lab.pod("modest", "sh", "-c", f"echo > {path}/small; sleep 100", container=container, volumes=volumes)
+    await lab.pod("writer", "sh", "-c", write, container=container, volumes=volumes)
+    await lab.phase("modest", "Running")
+    await lab.until("writer", lambda pod: pod["status"]["phase"] == "Running" and "written" in lab.log("writer"))
+    await lab.node.pressure.look()
+    pod = await lab.phase("writer", "Failed")
+    assert (pod["status"]["reason"], pod["status"]["message"]) == ("Evicted", message)
+    assert ("Warning", "Evicted", message) in await lab.events("writer")
+    assert (await lab.client.get("v1/pods", "modest", NAMESPACE))["status"]["phase"] == "Running"
+
+
 async def test_termination_messages(lab: Lab) -> None:
     await lab.pod(
         "writes",
@@ -315,7 +369,7 @@ async def test_hooks_that_fail_end_the_container(lab: Lab) -> None:
     await lab.pod("hooked", "sleep", "100", container={"lifecycle": hook}, restartPolicy="Never")
     await lab.phase("hooked", "Failed")
     events = await lab.events("hooked")
-    assert any(reason == "FailedPostStartHook" and "exited with 9" in message for _, reason, message in events)
+    assert ("Warning", "FailedPostStartHook", "PostStartHook failed") in events
 
 
 async def test_token_projection_is_a_token_of_the_pods_account(lab: Lab) -> None:
