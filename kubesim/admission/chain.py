@@ -24,7 +24,7 @@ from kubesim.admission.priority import Priority
 from kubesim.admission.request import AdmissionRequest, Plugin
 from kubesim.admission.resourcequota import ResourceQuota
 from kubesim.admission.signing import CertificateRequests
-from kubesim.admission.storage import DefaultStorageClass, StorageObjectInUseProtection
+from kubesim.admission.storage import DefaultStorageClass, PersistentVolumeClaimResize, StorageObjectInUseProtection
 from kubesim.admission.tolerations import DefaultTolerationSeconds
 from kubesim.admission.webhooks.dispatch import Webhooks
 from kubesim.auth.rbac import Authorizer
@@ -57,6 +57,7 @@ class Chain:
             CertificateRequests(authorizer),
             DefaultIngressClass(),
             DefaultStorageClass(),
+            PersistentVolumeClaimResize(),
             PodSecurity(),
             RoleEscalation(authorizer),
             ResourceQuota(),  # last, as in Kubernetes: nobody is refused for a quota who would have been refused anyway

@@ -1,7 +1,9 @@
-"""DefaultStorageClass, and StorageObjectInUseProtection: claims get a class, and volumes in use are not taken away."""
+"""DefaultStorageClass, StorageObjectInUseProtection and PersistentVolumeClaimResize: claims get a class, grow where it allows that, and volumes
+in use are not taken away."""
 
 from __future__ import annotations
 
+from kubesim import quantity
 from kubesim.admission.request import AdmissionRequest, Plugin
 from kubesim.auth.reader import Reader
 from kubesim.resources import Object
@@ -38,6 +40,29 @@ class DefaultStorageClass(Plugin):
         # an empty name is a choice: no class, only volumes made by hand
         if spec.get("storageClassName") is None and (chosen := default_class(reader)) is not None:
             spec["storageClassName"] = chosen["metadata"]["name"]
+
+
+class PersistentVolumeClaimResize(Plugin):
+    kinds = (CLAIMS,)
+
+    def validate(self, request: AdmissionRequest, reader: Reader) -> None:
+        if not request.updates(CLAIMS) or request.old is None:
+            return
+        before, after = _requested(request.old), _requested(request.body)
+        if quantity.parse(after) <= quantity.parse(before):
+            return
+        if (request.old.get("status") or {}).get("phase") != "Bound":
+            raise request.forbid("Only bound persistent volume claims can be expanded")
+        name = request.body["spec"].get("storageClassName") or ""
+        found = reader.get(CLASSES, "", name) if name else None
+        if found is None or found.get("allowVolumeExpansion") is not True:
+            raise request.forbid(
+                "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"
+            )
+
+
+def _requested(claim: Object) -> str:
+    return str(((claim["spec"].get("resources") or {}).get("requests") or {}).get("storage", "0"))
 
 
 def default_class(reader: Reader) -> Object | None:

@@ -9,6 +9,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
+from kubesim import quantity
 from kubesim.controllers import binding
 from kubesim.controllers.binding import PROVISIONED_BY, SELECTED_NODE, STORAGE_PROVISIONER
 from kubesim.controllers.informer import Key
@@ -53,8 +54,12 @@ class Provisioner(Controller):
             await self._remove(key)
             return
         claim = self.claims.get(*key)
-        if claim is not None and self._asked(claim):
+        if claim is None:
+            return
+        if self._asked(claim):
             await self._provision(claim)
+        elif (volume := self._outgrown(claim)) is not None:
+            await self._grow(claim, volume)
 
     def _asked(self, claim: Object) -> bool:
         if (
@@ -84,6 +89,23 @@ class Provisioner(Controller):
         except AlreadyExists:
             return
         self.recorder.event(CLAIMS, claim, "Normal", "ProvisioningSucceeded", f"Successfully provisioned volume {name}")
+
+    def _outgrown(self, claim: Object) -> Object | None:
+        """The claim's volume, where the claim asks for more than it was given. Admission has seen to it that its class allows that."""
+        volume = self.volumes.get("", claim["spec"].get("volumeName", ""))
+        given = ((claim.get("status") or {}).get("capacity") or {}).get("storage")
+        if deleting(claim) or volume is None or given is None:
+            return None
+        ours = annotations_of(volume).get(PROVISIONED_BY) == PROVISIONER
+        return volume if ours and quantity.parse(binding.requested(claim)) > quantity.parse(given) else None
+
+    async def _grow(self, claim: Object, volume: Object) -> None:
+        """A folder needs no growing: the volume and the claim say the new size."""
+        name, size = volume["metadata"]["name"], {"storage": binding.requested(claim)}
+        self.recorder.event(CLAIMS, claim, "Normal", "Resizing", f"External resizer is resizing volume {name}")
+        await self.cluster.patch(VOLUMES, volume, {"spec": {"capacity": size}})
+        await self.cluster.patch(CLAIMS, claim, {"status": {"capacity": size}}, subresource="status")
+        self.recorder.event(CLAIMS, claim, "Normal", "VolumeResizeSuccessful", "Resize volume succeeded")
 
     async def _remove(self, key: Key) -> None:
         volume = self.volumes.get(*key)

@@ -10,6 +10,7 @@ import pytest
 from kubesim.controllers import binding
 from kubesim.controllers.kinds import CLAIMS, PODS, STORAGE_CLASSES, VOLUMES
 from kubesim.controllers.meta import annotations_of
+from kubesim.errors import Forbidden
 from kubesim.resources import Object
 from tests.kubesim.controllers.world import World
 
@@ -147,6 +148,28 @@ async def test_an_immediate_class_is_provisioned_without_a_pod(world: World) -> 
     found = await world.until(VOLUMES, phase("Released"), "")
     assert Path(found["spec"]["hostPath"]["path"]).is_dir()
     assert found["metadata"]["name"] == bound["spec"]["volumeName"] == f"pvc-{bound['metadata']['uid']}"
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_a_claim_grows_where_its_class_allows_it(world: World, allowed: bool) -> None:
+    growing = {
+        "metadata": {"name": "growing"},
+        "provisioner": "kubesim.dev/local",
+        "volumeBindingMode": "Immediate",
+        "allowVolumeExpansion": allowed,
+    }
+    await world.client.create(STORAGE_CLASSES, growing)
+    await world.client.create(CLAIMS, claim(storageClassName="growing"))
+    await world.until(CLAIMS, phase("Bound"))
+    larger = {"spec": {"resources": {"requests": {"storage": "3Gi"}}}}
+    if not allowed:
+        with pytest.raises(Forbidden, match="the storageclass that provisions the pvc must support resize"):
+            await world.client.patch(CLAIMS, "data", larger, "default")
+        return
+    await world.client.patch(CLAIMS, "data", larger, "default")
+    grown = await world.until(CLAIMS, lambda obj: obj["status"]["capacity"] == {"storage": "3Gi"})
+    volume = await world.client.get(VOLUMES, grown["spec"]["volumeName"])
+    assert volume["spec"]["capacity"] == {"storage": "3Gi"}
 
 
 async def test_a_used_claim_is_not_deleted_under_its_pod(world: World) -> None:
