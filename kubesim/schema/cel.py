@@ -44,6 +44,27 @@ def program(text: str) -> Any:
         raise RuleError(str(error)) from error
 
 
+_BUILT_IN = frozenset(
+    re.findall(
+        r"\S+",
+        """size int uint double string bytes duration timestamp type dyn has matches startsWith endsWith contains
+        optional.of optional.none of none ofNonZeroValue hasValue value orValue or getFullYear getMonth getDate getDayOfMonth getDayOfWeek
+        getDayOfYear getHours getMinutes getSeconds getMilliseconds""",
+    )
+)
+_TYPES = frozenset(("int", "uint", "double", "string", "bytes", "bool", "list", "map", "null_type", "type", "optional"))
+_BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*(?:,\s*([A-Za-z_]\w*)\s*,)?")
+
+
+def undeclared(text: str) -> list[str]:
+    """Names in a rule that mean nothing here. Raises RuleError where it is no rule at all."""
+    names = program(text)
+    bound = {name for found in _BOUND.findall(text) for name in found if name}
+    functions = {name for name in names.functions() if name[0].isalpha()} - _BUILT_IN - FUNCTIONS.keys()
+    variables = {name for name in names.variables() if name[0] != "@"} - _TYPES - bound - {"self", "oldSelf"}
+    return sorted(functions | variables)
+
+
 def uses_old(text: str) -> bool:
     """Whether a rule is a transition rule, checked only where there is an old value."""
     return re.search(r"\boldSelf\b", text) is not None
@@ -95,13 +116,13 @@ def _paired(schema: Schema, value: list[Any], old: Any) -> Iterator[tuple[int, A
 
 
 def _checked(rule: Schema, schema: Schema, value: Any, *, old: Any, path: str) -> list[Cause]:
-    text = rule.get("rule", "")
-    if uses_old(text) and old is None and not rule.get("optionalOldSelf"):
+    text, optional = rule.get("rule", ""), bool(rule.get("optionalOldSelf"))
+    if uses_old(text) and old is None and not optional:
         return []
     where = (path + rule.get("fieldPath", "")).lstrip(".") or "<nil>"
     kind = schema.get("type") or type_of(value)
     try:
-        if evaluate(text, value, old) is True:
+        if evaluate(text, value, old, optional=optional) is True:
             return []
     except RuleError as error:
         return [Cause("FieldValueInvalid", f'Invalid value: "{kind}": rule evaluation error: {error}: {text}', where)]
@@ -114,7 +135,7 @@ def _message(rule: Schema, kind: str, value: Any, *, old: Any, reason: str) -> s
     detail = rule.get("message") or f"failed rule: {rule.get('rule', '').strip()}"
     if rule.get("messageExpression"):
         try:
-            made = evaluate(rule["messageExpression"], value, old)
+            made = evaluate(rule["messageExpression"], value, old, optional=bool(rule.get("optionalOldSelf")))
             detail = made if isinstance(made, str) and made.strip() and "\n" not in made else detail
         except RuleError:
             pass  # Kubernetes falls back to the message too
@@ -126,16 +147,21 @@ def _message(rule: Schema, kind: str, value: Any, *, old: Any, reason: str) -> s
     return f'Invalid value: "{kind}": {detail}'
 
 
-def evaluate(text: str, value: Any, old: Any = None) -> Any:
-    """The rule's value. Raises RuleError."""
+def evaluate(text: str, value: Any, old: Any = None, *, optional: bool = False) -> Any:
+    """The rule's value; `optional` has oldSelf be an optional value, which a new object has none of. Raises RuleError."""
     variables: dict[str, Any] = {"self": escaped(value)}
     if uses_old(text):
-        variables["oldSelf"] = escaped(old)
+        variables["oldSelf"] = _optional(escaped(old)) if optional else escaped(old)
     try:
         return program(text).execute(variables | FUNCTIONS)
     except FAILURES as error:
         what = f"no such key: {error.args[0]}" if isinstance(error, KeyError) and error.args else str(error)
         raise RuleError(what) from error
+
+
+def _optional(value: Any) -> Any:
+    found = importlib.import_module("cel").OptionalValue
+    return found.none() if value is None else found.of(value)
 
 
 def escaped(value: Any) -> Any:
@@ -180,6 +206,12 @@ def _index_of(values: Any, wanted: Any) -> int:
     return values.index(wanted) if wanted in values else -1
 
 
+def _last_index_of(values: Any, wanted: Any) -> int:
+    if isinstance(values, str):
+        return values.rfind(wanted)
+    return max((at for at, value in enumerate(values) if value == wanted), default=-1)
+
+
 def _find(text: str, expression: str) -> str:
     found = re.search(expression, text)
     return found.group(0) if found else ""
@@ -192,7 +224,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isQuantity": quantity.valid,
     "isSorted": _sorted,
     "sum": sum,
+    "min": min,
+    "max": max,
     "indexOf": _index_of,
+    "lastIndexOf": _last_index_of,
     "find": _find,
     "findAll": lambda text, expression: [match.group(0) for match in re.finditer(expression, text)],
     "lowerAscii": lambda text: text.lower(),

@@ -134,8 +134,8 @@ def _root(schema: Object, path: str) -> Iterator[Problem]:
     yield from _schema(schema, path, root=True)
 
 
-def _schema(schema: Object, path: str, *, root: bool = False) -> Iterator[Problem]:
-    """Structural: every node has a type, and what is forbidden is not there."""
+def _schema(schema: Object, path: str, *, root: bool = False, within: str = "") -> Iterator[Problem]:
+    """Structural: every node has a type, and what is forbidden is not there. `within` is the list whose items have no known past, if any."""
     preserve, intstr = schema.get("x-kubernetes-preserve-unknown-fields"), schema.get("x-kubernetes-int-or-string")
     kind = schema.get("type")
     if not kind and not preserve and not intstr and not root:
@@ -156,17 +156,18 @@ def _schema(schema: Object, path: str, *, root: bool = False) -> Iterator[Proble
     if "pattern" in schema and pattern(schema["pattern"]) is None:
         yield "invalid", f"{path}.pattern", (schema["pattern"], "must be a valid regular expression")
     yield from _list(schema, path)
-    yield from _rules(schema, path)
-    yield from _below(schema, path)
+    yield from _rules(schema, path, within)
+    yield from _below(schema, path, within)
 
 
-def _below(schema: Object, path: str) -> Iterator[Problem]:
+def _below(schema: Object, path: str, within: str) -> Iterator[Problem]:
     for name, inner in (schema.get("properties") or {}).items():
-        yield from _schema(inner, f"{path}.properties[{name}]")
+        yield from _schema(inner, f"{path}.properties[{name}]", within=within)
     if isinstance(schema.get("additionalProperties"), dict):
-        yield from _schema(schema["additionalProperties"], f"{path}.additionalProperties")
+        yield from _schema(schema["additionalProperties"], f"{path}.additionalProperties", within=within)
     if isinstance(schema.get("items"), dict):
-        yield from _schema(schema["items"], f"{path}.items")
+        paired = schema.get("x-kubernetes-list-type") == "map"
+        yield from _schema(schema["items"], f"{path}.items", within=within or ("" if paired else f"{path}.items"))
     elif isinstance(schema.get("items"), list):
         yield "forbidden", f"{path}.items", ("items must be a schema object and not an array",)
     elif schema.get("type") == "array":
@@ -212,13 +213,31 @@ def _list(schema: Object, path: str) -> Iterator[Problem]:
             yield "required", f"{path}.items.properties[{key}].default", (text,)
 
 
-def _rules(schema: Object, path: str) -> Iterator[Problem]:
+def _rules(schema: Object, path: str, within: str) -> Iterator[Problem]:
+    """What is wrong with a level's rules. A rule whose names mean nothing here is refused now, not with the first object."""
     for at, rule in enumerate(schema.get(cel.RULES) or ()):
-        here, text = f"{path}.x-kubernetes-validations[{at}].rule", rule.get("rule") or ""
+        here, text = f"{path}.x-kubernetes-validations[{at}]", rule.get("rule") or ""
         if not text.strip():
-            yield "required", here, ("rule is not specified",)
+            yield "required", f"{here}.rule", ("rule is not specified",)
             continue
-        try:
-            cel.program(text)
-        except cel.RuleError as error:
-            yield "invalid", here, (text, f"compilation failed: {error}")
+        yield from _compiled(text, f"{here}.rule")
+        if within and cel.uses_old(text):
+            why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {within}"
+            yield "invalid", f"{here}.rule", (text, why)
+        if message := rule.get("messageExpression"):
+            yield from _compiled(message, f"{here}.messageExpression")
+
+
+def _compiled(text: str, path: str) -> Iterator[Problem]:
+    try:
+        unknown = cel.undeclared(text)
+    except cel.RuleError as error:
+        yield "invalid", path, (text, f"compilation failed: {error}")
+        return
+    if unknown:
+        named = ", ".join(f"'{name}'" for name in unknown)
+        yield (
+            "invalid",
+            path,
+            (text, f"compilation failed: undeclared reference to {named} (not in this cluster's CEL)"),
+        )

@@ -207,6 +207,15 @@ def test_transition_rules_need_an_old_object() -> None:
     assert refusal(model, profile(name="a"), profile(name="a")) == ""
 
 
+def test_an_optional_old_value_is_there_for_new_objects_too() -> None:
+    rule = {"rule": "oldSelf.hasValue() ? self >= oldSelf.value() : self == 1", "optionalOldSelf": True}
+    model = kind(level={"type": "integer", "x-kubernetes-validations": [rule | {"message": "one step at a time"}]})
+    assert refusal(model, profile(level=1)) == ""
+    assert refusal(model, profile(level=2)) == 'spec.level: Invalid value: "integer": one step at a time'
+    assert refusal(model, profile(level=3), profile(level=2)) == ""
+    assert refusal(model, profile(level=1), profile(level=2)) != ""
+
+
 def test_rules_wait_until_the_form_is_right() -> None:
     model = kind(**NUMBERS, rules=[{"rule": "self.low <= self.high"}])
     assert "some validation rules were not checked because the object was invalid" in refusal(
@@ -279,6 +288,40 @@ def test_invalid_definitions_are_refused(crd: Object, said: str) -> None:
 def test_a_rule_must_compile() -> None:
     schema = {"type": "object", "x-kubernetes-validations": [{"rule": "self.a >"}]}
     assert any("compilation failed" in each for each in found(definition(schema=schema)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "unknown"),
+    [
+        ("quantity(self.size).isGreaterThan(quantity('1Gi'))", "'isGreaterThan', 'quantity'"),
+        ("sel.size == 1", "'sel'"),
+        ("self.a.all(x, x > y)", "'y'"),
+        ("math.greatest(self.a, 1) == 1", "'greatest', 'math'"),
+        ("self.a.all(x, x > 1) && size(self.b) == 2 && type(self.c) == int && self.d.matches('^a') && has(self.e)", ""),
+        ("self.f.exists_one(k, k == 'a') && self.g.map(v, v > 1, v * 2).sum() > 3 && isURL(self.h.trim())", ""),
+        ("timestamp(self.i).getFullYear() > 2020 && duration('1h') > duration('1m') && self.j in [1, -2]", ""),
+    ],
+)
+def test_names_that_a_rule_cannot_know_are_refused_with_the_definition(rule: str, unknown: str) -> None:
+    schema = {"type": "object", "x-kubernetes-validations": [{"rule": rule, "messageExpression": rule}]}
+    said = [each for each in found(definition(schema=schema)) if "undeclared reference to" in each]
+    assert len(said) == (2 if unknown else 0)
+    assert all(f"undeclared reference to {unknown} " in each for each in said)
+
+
+@pytest.mark.parametrize(("kind_of", "refused"), [("atomic", True), ("set", True), ("map", False)])
+def test_a_transition_rule_needs_items_that_can_be_told_apart(kind_of: str, refused: bool) -> None:
+    item = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "size": {"type": "integer"}},
+        "required": ["name"],
+    }
+    item["properties"]["size"]["x-kubernetes-validations"] = [{"rule": "self >= oldSelf"}]  # type: ignore[index]
+    parts: Object = {"type": "array", "items": item, "x-kubernetes-list-type": kind_of}
+    if kind_of == "map":
+        parts["x-kubernetes-list-map-keys"] = ["name"]
+    said = found(definition(schema={"type": "object", "properties": {"parts": parts}}))
+    assert any("uncorrelatable portion of the schema within" in each for each in said) == refused, said
 
 
 def test_a_valid_definition_is_taken() -> None:
