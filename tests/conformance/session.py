@@ -1,4 +1,4 @@
-"""One person at a terminal: the real kubectl, every command and answer kept in test-output/kubectl-transcript.txt."""
+"""One person at a terminal: the real kubectl, every command and answer kept in test-output/*-transcript.txt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-TRANSCRIPT = Path(__file__).parents[2] / "test-output" / "kubectl-transcript.txt"
+TRANSCRIPTS = Path(__file__).parents[2] / "test-output"
 SECONDS = 60.0
 
 
@@ -22,6 +22,8 @@ class Kubectl:
 
     kubeconfig: Path
     folder: Path
+    seconds: float = SECONDS
+    transcript: str = "kubectl-transcript.txt"
     commands: int = field(default=0, init=False)
 
     def __call__(self, line: str, *, stdin: str | None = None, code: int = 0) -> str:
@@ -35,7 +37,7 @@ class Kubectl:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=2 * self.seconds,
             env=self.environment,
             cwd=self.folder,
             check=False,
@@ -84,8 +86,8 @@ class Kubectl:
 
     def _write(self, text: str) -> None:
         self.commands += 1
-        TRANSCRIPT.parent.mkdir(exist_ok=True)
-        with TRANSCRIPT.open("w" if self.commands == 1 else "a") as file:
+        TRANSCRIPTS.mkdir(exist_ok=True)
+        with (TRANSCRIPTS / self.transcript).open("w" if self.commands == 1 else "a") as file:
             file.write(text)
 
 
