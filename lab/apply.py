@@ -86,7 +86,14 @@ def _missing(item: Object) -> str:
 def _give_up_early(item: Object) -> None:
     failed = ready.condition(item, "Failed")
     if failed.get("status") == "True":
-        raise ClusterError(f"{ready.title(item)} failed: {failed.get('reason')}: {failed.get('message')}")
+        raise ClusterError(
+            t(
+                "{title} failed: {reason}: {message}",
+                title=ready.title(item),
+                reason=failed.get("reason"),
+                message=failed.get("message"),
+            )
+        )
 
 
 def why(cluster: Cluster, item: Object) -> list[str]:

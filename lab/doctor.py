@@ -18,7 +18,7 @@ import yaml
 from lab import ports, proxies, tools
 from lab.clusters.base import Finding
 from lab.errors import LabError
-from lab.messages import t
+from lab.messages import mark, t
 from lab.world import World
 
 GIB = 1024**3
@@ -37,20 +37,24 @@ def _proxies(environ: Mapping[str, str]) -> list[Finding]:
     """The lab itself goes past them; kubectl and aws in a shell of yours do so only if no_proxy says it."""
     found = proxies.set_here(environ)
     if not found:
-        return [Finding(True, t("proxies"), t("none"))]
+        return [Finding(True, mark("proxies"), t("none"))]
     missing = proxies.bypass(environ)
     broken = [f"{name}={value}" for name, value in found.items() if not urlsplit(value).hostname]
     if broken:
         return [
             Finding(
                 False,
-                t("proxies"),
+                mark("proxies"),
                 t("not an address: {broken}", broken=", ".join(broken)),
                 t("unset {found}, or mend it", found=" ".join(found)),
             )
         ]
     cure = f"export no_proxy={missing['no_proxy']} NO_PROXY={missing['no_proxy']}" if missing else ""
-    return [Finding(not missing, t("proxies"), f"{', '.join(found)}{'' if missing else t('; not for local names')}", cure)]
+    return [
+        Finding(
+            not missing, mark("proxies"), f"{', '.join(found)}{'' if missing else t('; not for local names')}", cure
+        )
+    ]
 
 
 def _authorities(environ: Mapping[str, str]) -> list[Finding]:
@@ -58,7 +62,7 @@ def _authorities(environ: Mapping[str, str]) -> list[Finding]:
     named = {key: environ[key] for key in _AUTHORITY_FILES if environ.get(key)}
     gone = [f"{key}={value}" for key, value in named.items() if not Path(value).exists()]
     cure = t("unset {gone}, or name a file that exists", gone=" ".join(text.partition("=")[0] for text in gone))
-    return [Finding(False, t("authority files"), t("not there: {gone}", gone=", ".join(gone)), cure)] if gone else []
+    return [Finding(False, mark("authority files"), t("not there: {gone}", gone=", ".join(gone)), cure)] if gone else []
 
 
 _AUTHORITY_FILES = (
@@ -79,10 +83,18 @@ def _certificates(world: World) -> list[Finding]:
     if not there:
         return []
     if not ending:
-        return [Finding(True, t("certificates"), t("{there} kubeconfigs, good for a week and more", there=len(there)))]
+        return [
+            Finding(True, mark("certificates"), t("{there} kubeconfigs, good for a week and more", there=len(there)))
+        ]
     worst = next(iter(ending))
-    seen = t("{ending} of {there}: {worst} {when}", ending=len(ending), there=len(there), worst=worst.relative_to(world.settings.state), when=ending[worst])
-    return [Finding(False, t("certificates"), seen, f"rm {' '.join(map(str, ending))}; ./inv up writes them anew")]
+    seen = t(
+        "{ending} of {there}: {worst} {when}",
+        ending=len(ending),
+        there=len(there),
+        worst=worst.relative_to(world.settings.state),
+        when=ending[worst],
+    )
+    return [Finding(False, mark("certificates"), seen, f"rm {' '.join(map(str, ending))}; ./inv up writes them anew")]
 
 
 def _ending(path: Path) -> str:
@@ -99,7 +111,13 @@ def _ending(path: Path) -> str:
 
 
 def _python() -> Finding:
-    seen = t("Python {major}.{minor}.{micro} on {platform}", major=sys.version_info.major, minor=sys.version_info.minor, micro=sys.version_info.micro, platform=sys.platform)
+    seen = t(
+        "Python {major}.{minor}.{micro} on {platform}",
+        major=sys.version_info.major,
+        minor=sys.version_info.minor,
+        micro=sys.version_info.micro,
+        platform=sys.platform,
+    )
     return Finding(
         sys.version_info >= (3, 11) and sys.platform.startswith("linux"),
         "Python",
@@ -112,7 +130,7 @@ def _memory() -> Finding:
     free = psutil.virtual_memory().available / GIB
     return Finding(
         free >= 3,
-        t("memory"),
+        mark("memory"),
         t("{free:.1f} GiB available, 3 wanted", free=free),
         "" if free >= 3 else t("close programs, or ./inv up --tenants 01,20"),
     )
@@ -122,7 +140,7 @@ def _cores() -> Finding:
     cores = len(os.sched_getaffinity(0))
     return Finding(
         cores >= 2,
-        t("processors"),
+        mark("processors"),
         t("{cores} available, 2 wanted", cores=cores),
         "" if cores >= 2 else t("it works, slowly; start fewer tenants"),
     )
@@ -133,7 +151,7 @@ def _disk(state: Path) -> Finding:
     free = shutil.disk_usage(folder).free / GIB
     return Finding(
         free >= 2,
-        t("disk"),
+        mark("disk"),
         t("{free:.1f} GiB free at {folder}, 2 wanted", free=free, folder=folder),
         "" if free >= 2 else t("free some, or LAB_STATE=/another/disk"),
     )
@@ -161,7 +179,7 @@ def _writable(state: Path) -> Finding:
     good = os.access(folder, os.W_OK)
     return Finding(
         good,
-        t("lab folder"),
+        mark("lab folder"),
         f"{state}{'' if good else t(' cannot be written')}",
         "" if good else "LAB_STATE=/a/folder/of/yours",
     )
@@ -175,11 +193,17 @@ def _loopback() -> Finding:
     except OSError as error:
         return Finding(
             False,
-            t("loopback addresses"),
+            mark("loopback addresses"),
             f"127.10.0.1: {error.strerror}",
             t("the network namespace has no loopback: ip link set lo up"),
         )
-    return Finding(True, t("loopback addresses"), t("127.0.0.0/8 is local"))
+    return Finding(True, mark("loopback addresses"), t("127.0.0.0/8 is local"))
+
+
+def _held(port: int) -> str:
+    """The port, and the process that has it where it is this user's to see."""
+    holder = ports.listener(port).partition(" (")[0]
+    return f"{port} ({holder})" if holder else str(port)
 
 
 def _node_ports(world: World) -> list[Finding]:
@@ -187,10 +211,15 @@ def _node_ports(world: World) -> list[Finding]:
     names = ("mlflow", "serving", "dashboard", "pipelines")
     if world.provider.running():
         return []
-    taken = [f"{name} {wanted[name]}" for name in names if not ports.is_free(wanted[name])]
+    taken = [f"{name} {_held(wanted[name])}" for name in names if not ports.is_free(wanted[name])]
     cure = t("end what listens there, or change ports in lab.yaml")
     return [
-        Finding(not taken, t("node ports"), t("taken: {taken}", taken=', '.join(taken)) if taken else t("free"), cure if taken else "")
+        Finding(
+            not taken,
+            mark("node ports"),
+            t("taken: {taken}", taken=", ".join(taken)) if taken else t("free"),
+            cure if taken else "",
+        )
     ]
 
 
@@ -202,7 +231,7 @@ def _tools(world: World) -> list[Finding]:
         Finding(
             True,
             name,
-            path or t("not on PATH: {why}; the lab does not need it", why=why.get(name, "the course types it")),
+            path or t("not on PATH: {why}; the lab does not need it", why=why.get(name, t("the course types it"))),
         )
         for name, path in found.items()
         if name not in world.provider.capabilities.tools and not (name == "docker" and _uses_docker(world))

@@ -15,7 +15,7 @@ def down(world: World, *, purge: bool, say: Callable[[str], None]) -> None:
         # First: it would only report that the cluster is gone. What it is rehearsing it mends before it ends.
         world.daemon(ui.AGENT).stop(seconds=30)
         stopped = [
-            name for name, stop in (("cluster", world.provider.stop), (t("AWS stand-in"), world.aws.stop)) if stop()
+            name for name, stop in ((t("cluster"), world.provider.stop), (t("AWS stand-in"), world.aws.stop)) if stop()
         ]
         if purge:
             world.provider.delete()
@@ -25,7 +25,7 @@ def down(world: World, *, purge: bool, say: Callable[[str], None]) -> None:
             for name in ("kubeconfig", "up.json"):
                 (world.settings.state / name).unlink(missing_ok=True)
             choice.forget(world.settings.state)
-    say(f"stopped: {', '.join(stopped)}" if stopped else t("nothing was running"))
+    say(t("stopped: {stopped}", stopped=", ".join(stopped)) if stopped else t("nothing was running"))
     if not purge and not world.provider.capabilities.owned:
         say(
             t("the cluster is not the lab's own: what runs there goes on; ./inv down --purge removes what the lab made")

@@ -31,7 +31,7 @@ def _pod(cluster: Cluster, name: str, namespace: str) -> Object:
         where = t("in namespace {namespace}", namespace=namespace) if namespace else t("in any namespace")
         raise LabError(
             t("no pod whose name starts with {name!r} {where}", name=name, where=where),
-            t("./inv status lists workloads; {names} are the lab's own", names=" and ".join(DAEMONS)),
+            t("./inv status lists workloads; {names} are the lab's own", names=t(" and ").join(DAEMONS)),
         )
     if not namespace and len({pod["metadata"]["namespace"] for pod in pods}) > 1:
         spaces = sorted({pod["metadata"]["namespace"] for pod in pods})

@@ -42,7 +42,7 @@ def remove(world: World, people: Sequence[Tenant], *, bucket: bool, say: Callabl
             world.cluster.delete("rbac.authorization.k8s.io/v1", kind, f"mlops-tenant-{tenant.user}")
         resources.remove_tenant(world.root, tenant, bucket=bucket)
         ports.remove_tree(users.folder(world.settings, tenant))
-        say(f"✓ {tenant.user} removed")
+        say(t("✓ {user} removed", user=tenant.user))
     if bucket:
         databases.drop(world.cluster, [tenants.database(tenant) for tenant in people])
     gone = {tenant.num for tenant in people}
@@ -68,7 +68,7 @@ def describe(people: Sequence[Tenant], *, bucket: bool) -> list[str]:
         )
         lines.append(
             t("        {repositories} ECR repositories with their images", repositories=len(tenant.repositories))
-            + (f", {_work(tenant)}" if bucket else f"; kept: {_work(tenant)}")
+            + (f", {_work(tenant)}" if bucket else t("; kept: {work}", work=_work(tenant)))
         )
     return lines
 

@@ -51,7 +51,9 @@ def listener(port: int) -> str:
     for found in psutil.net_connections("tcp4"):
         if found.status == psutil.CONN_LISTEN and found.laddr[1:] == (port,) and found.pid:
             try:
-                return f"process {found.pid} ({' '.join(psutil.Process(found.pid).cmdline())})"
+                return t(
+                    "process {pid} ({command})", pid=found.pid, command=" ".join(psutil.Process(found.pid).cmdline())
+                )
             except psutil.Error:
                 continue
     return ""

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.errors import LabError
+from lab.messages.cells import left
 
 MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "waiting": ("·", "dim"), "skipped": ("-", "dim")}
 
@@ -134,7 +135,7 @@ class _Plain:
         mark, _ = MARKS[progress.state]
         note = f"  {progress.note}" if progress.note else ""
         self.console.print(
-            f"{mark} {progress.step.title:<34}{progress.seconds:6.1f} s{note}",
+            f"{mark} {left(progress.step.title, 34)}{progress.seconds:6.1f} s{note}",
             highlight=False,
             markup=False,
             soft_wrap=True,

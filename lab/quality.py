@@ -39,7 +39,7 @@ def main(*, only: str, k: str, everything: bool) -> int:
         for command in parts[name]:
             code = subprocess.run(list(command), cwd=ROOT, check=False).returncode
             if code:
-                print(f"✗ {name} failed: {' '.join(command[1:])}", file=sys.stderr)
+                print(t("✗ {name} failed: {command}", name=name, command=" ".join(command[1:])), file=sys.stderr)
                 return code
         print(f"✓ {name} ({time.monotonic() - started:.1f} s)", flush=True)
     return 0

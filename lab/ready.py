@@ -23,7 +23,9 @@ def condition(item: Object, name: str) -> Object:
 def title(item: Object) -> str:
     """ "Deployment mlflow-server in kubeflow-user01"."""
     meta = item["metadata"]
-    return f"{item['kind']} {meta['name']}" + (f" in {meta['namespace']}" if meta.get("namespace") else "")
+    return f"{item['kind']} {meta['name']}" + (
+        t(" in {namespace}", namespace=meta["namespace"]) if meta.get("namespace") else ""
+    )
 
 
 def _deployment(item: Object) -> str | None:

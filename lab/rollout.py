@@ -59,7 +59,7 @@ def rollout(world: World, image: str, say: Say) -> None:
     _build(world, image, say)
     name = world.provider.image(image)
     if name == _image(deployment):
-        say(f"{NAME} runs {image} already")
+        say(t("{name} runs {image} already", name=NAME, image=image))
     template = {"spec": {"containers": [{"name": CONTAINER, "image": name, "imagePullPolicy": "IfNotPresent"}]}}
     body = {
         "metadata": {"annotations": {CHANGE_CAUSE: f"rollout to {image}"}},
@@ -88,7 +88,7 @@ def rollback(world: World, revision: str, say: Say) -> None:
     ]
     _patch(world, steps, "application/json-patch+json")
     follow(world, say)
-    say(f"✓ {NAME} runs {chosen.image}")
+    say(t("✓ {name} runs {image}", name=NAME, image=chosen.image))
 
 
 def revisions(deployment: Object, replica_sets: list[Object]) -> list[Revision]:
@@ -146,7 +146,7 @@ def counts(deployment: Object) -> str:
     """ "2 of 3 pods new, 3 ready": how far it is."""
     status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     new, all_, good = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "readyReplicas"))
-    old = f", {all_ - new} old" if all_ > new else ""
+    old = t(", {old} old", old=all_ - new) if all_ > new else ""
     return t("{new} of {wanted} pods new{old}, {good} ready", new=new, wanted=wanted, old=old, good=good)
 
 

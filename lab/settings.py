@@ -171,7 +171,9 @@ class Settings(_Frozen):
         wanted = user_numbers(text)
         for number in wanted:
             if number not in known:
-                raise LabError(t("no tenant user{number} in lab.yaml", number=number), f"known: {', '.join(known)}")
+                raise LabError(
+                    t("no tenant user{number} in lab.yaml", number=number), t("known: {names}", names=", ".join(known))
+                )
         return tuple(known[number] for number in sorted(set(wanted)))
 
     def one(self, text: str) -> Tenant:
@@ -214,7 +216,7 @@ def load(path: Path = ROOT / "lab.yaml", environ: Mapping[str, str] | None = Non
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or "not YAML"
+        problem = getattr(error, "problem", None) or t("not YAML")
         raise SettingsError(
             f"{path.name}:{line}: {problem}", t("correct that line and run the command again")
         ) from None
@@ -272,7 +274,7 @@ def _problem(path: Path, node: yaml.Node | None, item: Any, environ: Mapping[str
     location: Sequence[str | int] = item["loc"]
     where = ".".join(str(part) for part in location) or t("the file")
     found = item.get("input")
-    shown = f" (found {found!r})" if location and isinstance(found, str | int | float) else ""
+    shown = t(" (found {found!r})", found=found) if location and isinstance(found, str | int | float) else ""
     message = str(item["msg"]).removeprefix("Value error, ")
     variable = f"LAB_{where.replace('.', '_')}".upper()
     source = variable if environ.get(variable) else f"{path.name}:{_line(node, location)}"

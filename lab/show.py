@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lab.clusters.base import Finding
 from lab.messages import mark, t
+from lab.messages.cells import left
 from lab.settings import Tenant
 from lab.status import Status, urls
 from lab.world import World
@@ -34,7 +35,14 @@ def aside(line: str) -> None:
 def choice(world: World) -> None:
     """One line: which providers, and why."""
     console.print(
-        f"cluster: {world.provider.name} ({world.provider_why}); AWS: {world.aws.name} ({world.aws_why})", style="dim"
+        t(
+            "cluster: {cluster} ({provider_why}); AWS: {aws} ({aws_why})",
+            cluster=world.provider.name,
+            provider_why=world.provider_why,
+            aws=world.aws.name,
+            aws_why=world.aws_why,
+        ),
+        style="dim",
     )
 
 
@@ -42,12 +50,12 @@ def summary(world: World, people: Sequence[Tenant], done: Sequence[Progress]) ->
     if not done:
         console.print(t("the lab is up already; nothing to do"))
     console.print()
-    tenants = ("tenants", ", ".join(tenant.user for tenant in people))
-    for name, value in (*urls(world.settings), tenants, ("kubeconfig", str(world.kubeconfig))):
-        console.print(f"  {name:<17}{value}", soft_wrap=True, markup=False)
+    tenants = (t("tenants"), ", ".join(tenant.user for tenant in people))
+    for name, value in (*_urls(urls(world.settings)), tenants, ("kubeconfig", str(world.kubeconfig))):
+        console.print(f"  {left(name, 17)}{value}", soft_wrap=True, markup=False)
     if world.aws.capabilities.shortcomings:
-        console.print(f"  note: {t(world.aws.capabilities.shortcomings)}", style="yellow")
-    console.print("\nnext:")
+        console.print(t("  note: {text}", text=t(world.aws.capabilities.shortcomings)), style="yellow")
+    console.print(t("\nnext:"))
     for command, what in _NEXT:
         console.print(f"  {command:<46}{t(what)}", soft_wrap=True)
 
@@ -61,10 +69,10 @@ _NEXT = (
 
 
 def status(found: Status) -> None:
-    for name, kind, good in (("cluster", found.cluster, found.cluster_up), ("AWS", found.aws, found.aws_up)):
+    for name, kind, good in ((t("cluster"), found.cluster, found.cluster_up), ("AWS", found.aws, found.aws_up)):
         console.print(
             Text(
-                f"{'✓' if good else '✗'} {name} ({kind}) {'answers' if good else t('is down: ./inv up')}",
+                f"{'✓' if good else '✗'} {name} ({kind}) {t('answers') if good else t('is down: ./inv up')}",
                 "green" if good else "red",
             )
         )
@@ -76,8 +84,12 @@ def status(found: Status) -> None:
     for workload in found.workloads:
         if workload.missing:
             console.print(f"  ✗ {workload.missing}", style="yellow")
-    for name, url in found.urls:
-        console.print(f"  {name:<18}{url}")
+    for name, url in _urls(found.urls):
+        console.print(f"  {left(name, 18)}{url}")
+
+
+def _urls(found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(t(name), url) for name, url in found]
 
 
 def findings(found: Sequence[Finding], *, as_json: bool) -> None:
@@ -86,7 +98,10 @@ def findings(found: Sequence[Finding], *, as_json: bool) -> None:
         return
     for finding in found:
         console.print(
-            Text(f"{'✓' if finding.good else '✗'} {finding.subject:<22}{finding.seen}", "" if finding.good else "red")
+            Text(
+                f"{'✓' if finding.good else '✗'} {left(t(finding.subject), 22)}{finding.seen}",
+                "" if finding.good else "red",
+            )
         )
         if not finding.good and finding.cure:
             console.print(f"    → {finding.cure}")
@@ -108,15 +123,15 @@ def trained(result: TrainResult | None, *, as_json: bool) -> None:
         )
     )
     for name, value in (
-        ("accuracy", f"{result.accuracy:.4f}"),
-        ("F1 (macro)", f"{result.f1:.4f}"),
-        ("run", result.run_url),
-        ("artifacts", result.s3_uri),
-        ("registered", f"{result.model} version {result.version}"),
-        ("champion", alias),
-        ("took", f"{result.seconds:.1f} s"),
+        (t("accuracy"), f"{result.accuracy:.4f}"),
+        (t("F1 (macro)"), f"{result.f1:.4f}"),
+        (t("run"), result.run_url),
+        (t("artifacts"), result.s3_uri),
+        (t("registered"), t("{model} version {version}", model=result.model, version=result.version)),
+        (t("champion"), alias),
+        (t("took"), f"{result.seconds:.1f} s"),
     ):
-        console.print(f"  {name:<12}{value}", soft_wrap=True, markup=False)
+        console.print(f"  {left(name, 12)}{value}", soft_wrap=True, markup=False)
 
 
 def predicted(answer: Prediction, *, as_json: bool) -> None:
@@ -126,7 +141,15 @@ def predicted(answer: Prediction, *, as_json: bool) -> None:
     console.print(Text(answer.species, "bold"))
     for species, probability in answer.probabilities.items():
         console.print(f"  {species:<12}{probability:.4f}  {'█' * round(probability * 20)}")
-    console.print(f"  {answer.model} version {answer.version}, run {answer.run_id}", style="dim")
+    console.print(
+        t(
+            "  {model} version {version}, run {run_id}",
+            model=answer.model,
+            version=answer.version,
+            run_id=answer.run_id,
+        ),
+        style="dim",
+    )
 
 
 def faults(world: World, known: Sequence[Fault], tenant: Tenant, *, as_json: bool) -> None:
@@ -135,7 +158,7 @@ def faults(world: World, known: Sequence[Fault], tenant: Tenant, *, as_json: boo
         _json([_fault(world, fault, tenant) for fault in known])
         return
     for fault in known:
-        console.print(f"{fault.name:<26}{fault.title}" + (t(" (whole lab)") if fault.scope == "lab" else ""))
+        console.print(f"{fault.name:<26}{t(fault.title)}" + (t(" (whole lab)") if fault.scope == "lab" else ""))
         console.print(t("    the student sees  {words}", words=fault.words(fault.symptom, world, tenant)), style="dim")
         console.print(t("    the cure          {words}", words=fault.words(fault.cure, world, tenant)), style="dim")
         console.print(t("    turns red         {reddens}", reddens=", ".join(fault.reddens)), style="dim")
@@ -169,14 +192,14 @@ def active(world: World, found: Sequence[tuple[Fault, Tenant]], *, as_json: bool
                 "✗ {name} ({user}): {title}\n    → ./inv mend {name} --user {number}",
                 name=fault.name,
                 user=tenant.user,
-                title=fault.title,
+                title=t(fault.title),
                 number=tenant.num,
             )
         )
 
 
 def broken(world: World, fault: Fault, tenant: Tenant) -> None:
-    console.print(t("broken for {user}: {title}", user=tenant.user, title=fault.title))
+    console.print(t("broken for {user}: {title}", user=tenant.user, title=t(fault.title)))
     console.print(t("  the student sees  {words}", words=fault.words(fault.symptom, world, tenant)))
     console.print(t("  the cure          {words}", words=fault.words(fault.cure, world, tenant)))
     console.print(t("  or                ./inv mend {name} --user {number}", name=fault.name, number=tenant.num))
@@ -190,9 +213,9 @@ def people(world: World, *, as_json: bool) -> None:
         _json([{**tenant.model_dump(), "up": tenant.num in started} for tenant in world.settings.people])
         return
     for tenant in world.settings.people:
-        state = "up" if tenant.num in started else t("not started")
+        state = t("up") if tenant.num in started else t("not started")
         console.print(
-            f"{tenant.user}  {tenant.role:<11}{tenant.namespace:<18}cpu {tenant.cpu:<4}memory {tenant.memory:<6}{state}"
+            f"{tenant.user}  {left(t(tenant.role), 11)}{tenant.namespace:<18}cpu {tenant.cpu:<4}{t('memory')} {tenant.memory:<6}{state}"
         )
 
 

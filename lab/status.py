@@ -11,7 +11,7 @@ import yaml
 from lab import fresh, ready
 from lab.errors import LabError
 from lab.kube import Cluster, Object
-from lab.messages import t
+from lab.messages import mark
 from lab.settings import Settings
 from lab.world import World
 
@@ -72,11 +72,11 @@ def urls(settings: Settings) -> list[tuple[str, str]]:
     ports = settings.ports
     return [
         ("Kubernetes API", _server(settings)),
-        (t("AWS endpoint"), f"http://127.0.0.1:{ports.aws}"),
-        ("MLflow (shared)", f"http://127.0.0.1:{ports.mlflow}"),
-        (t("iris service"), f"http://127.0.0.1:{ports.serving}/docs"),
-        ("dashboard", f"http://127.0.0.1:{ports.dashboard}"),
-        (t("training jobs"), f"http://127.0.0.1:{ports.pipelines}"),
+        (mark("AWS endpoint"), f"http://127.0.0.1:{ports.aws}"),
+        (mark("MLflow (shared)"), f"http://127.0.0.1:{ports.mlflow}"),
+        (mark("iris service"), f"http://127.0.0.1:{ports.serving}/docs"),
+        (mark("dashboard"), f"http://127.0.0.1:{ports.dashboard}"),
+        (mark("training jobs"), f"http://127.0.0.1:{ports.pipelines}"),
     ]
 
 

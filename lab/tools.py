@@ -107,9 +107,9 @@ def fetch(state: Path, tool: Tool, *, say: Callable[[str], None]) -> list[Path]:
         path = folder(state) / item.name
         wanted = item.sha256 or _listed(item)
         if path.exists() and _sum(path) == wanted:
-            say(f"{path} is {tool.name} {tool.version} already")
+            say(t("{path} is {name} {version} already", path=path, name=tool.name, version=tool.version))
         else:
-            say(f"fetching {item.url}")
+            say(t("fetching {url}", url=item.url))
             _download(item.url, wanted, path)
         path.chmod(0o755 if item == tool.program else 0o644)
         made.append(path)
@@ -123,7 +123,16 @@ def _listed(item: Download) -> str:
     sums = {name.lstrip("*"): value for value, name in (line for line in lines if len(line) == 2)}
     name, pinned = item.listed
     if sums.get(name) != pinned:
-        raise LabError(f"{item.sums} says {sums.get(name)} of {name}, lab/tools.yaml {pinned}", t("do not use either"))
+        raise LabError(
+            t(
+                "{source} says {said} of {name}, lab/tools.yaml {pinned}",
+                source=item.sums,
+                said=sums.get(name),
+                name=name,
+                pinned=pinned,
+            ),
+            t("do not use either"),
+        )
     if item.name not in sums:
         raise LabError(t("{sums} does not list {name}", sums=item.sums, name=item.name))
     return str(sums[item.name])

@@ -106,12 +106,12 @@ def run(
     arguments = options.arguments()
     if options.data:
         sent = tables.send(place, Path(options.data))
-        say(f"{sent.name} is {sent.uri}")
+        say(t("{name} is {uri}", name=sent.name, uri=sent.uri))
         arguments += sent.arguments()
     started = time.monotonic()
     made = create(place.cluster, job(arguments, place.tenant))
     name, namespace = made["metadata"]["name"], made["metadata"]["namespace"]
-    say(f"Job {name} in {namespace}")
+    say(t("Job {name} in {namespace}", name=name, namespace=namespace))
     if not follow:
         return None
     found, image = finished(place, name, say=say)
@@ -264,7 +264,10 @@ def _refuse_failed(cluster: Cluster, name: str, namespace: str, words: str) -> N
         condition = ready.condition(found, kind)
         if condition.get("status") == "True":
             reason = words or condition.get("message") or t("its log has no result")
-            raise LabError(f"Job {name} in {namespace} failed: {reason}", _look(name, namespace))
+            raise LabError(
+                t("Job {name} in {namespace} failed: {reason}", name=name, namespace=namespace, reason=reason),
+                _look(name, namespace),
+            )
 
 
 def _refuse_stuck(cluster: Cluster, name: str, namespace: str) -> None:

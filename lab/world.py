@@ -110,7 +110,7 @@ class World:
                     t("wait until it is done, then run this again"),
                 ) from None
             file.truncate(0)
-            file.write(f"process {os.getpid()}")
+            file.write(t("process {pid}", pid=os.getpid()))
             file.flush()
             yield
             file.truncate(0)

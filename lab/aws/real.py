@@ -78,7 +78,7 @@ class Real:
                 t("./inv up --aws real --yes agrees; ./inv verify only reads"),
             )
         who = self.identity()
-        return f"account {who.account} as {who.arn}"
+        return t("account {account} as {arn}", account=who.account, arn=who.arn)
 
     def _require_named(self) -> Identity:
         who = self.identity()
@@ -181,7 +181,7 @@ class Real:
         try:
             who = self.identity()
         except AwsError as error:
-            return [Finding(False, t("AWS account"), error.message, error.hint)]
+            return [Finding(False, mark("AWS account"), error.message, error.hint)]
         good = who.account == self.settings.account
         cure = (
             ""
@@ -192,7 +192,7 @@ class Real:
                 account=who.account,
             )
         )
-        return [Finding(good, t("AWS account"), f"{who.account} as {who.arn}", cure)]
+        return [Finding(good, mark("AWS account"), t("{account} as {arn}", account=who.account, arn=who.arn), cure)]
 
 
 def _session(profile: str = "") -> Any:

@@ -14,7 +14,7 @@ from lab.aws import routes
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
 from lab.errors import AwsError
-from lab.messages import t
+from lab.messages import mark, t
 from lab.processes import Daemon
 from lab.settings import ROOT, Settings
 
@@ -60,7 +60,9 @@ class StandIn:
         options = ["--address", addresses, "--state", str(self.folder()), "--port", str(self.port)]
         eks = ["--eks-endpoint", f"https://127.0.0.1:{self.settings.ports.api}", "--eks-ca", str(authority)]
         self.daemon.start([sys.executable, "-m", "awssim", "serve", *options, *eks], environ=ports.environment(ROOT))
-        self.daemon.wait(self.running, seconds=90)  # one that fails ends, and is told at once; a busy machine only takes longer
+        self.daemon.wait(
+            self.running, seconds=90
+        )  # one that fails ends, and is told at once; a busy machine only takes longer
         return self.endpoint()
 
     @property
@@ -97,6 +99,8 @@ class StandIn:
 
     def diagnose(self) -> list[Finding]:
         free = ports.is_free(self.port) or self.running()
-        seen = t("port {port} is {state}", port=self.port, state=t('free or ours') if free else t('taken by another program'))
+        seen = t(
+            "port {port} is {state}", port=self.port, state=t("free or ours") if free else t("taken by another program")
+        )
         cure = t("end what listens there, or set {setting}", setting=self._setting[1])
-        return [Finding(free, t("AWS stand-in port"), seen, "" if free else cure)]
+        return [Finding(free, mark("AWS stand-in port"), seen, "" if free else cure)]

@@ -39,7 +39,7 @@ def choose(names: str) -> tuple[Image, ...]:
     if unknown := [name for name in wanted if name not in known]:
         raise LabError(
             t("there is no image {names}", names=", ".join(unknown)),
-            f"known: {', '.join(image.dockerfile.parent.name for image in ALL)}",
+            t("known: {names}", names=", ".join(image.dockerfile.parent.name for image in ALL)),
         )
     return tuple(dict.fromkeys(known[name] for name in wanted)) or ALL
 
@@ -182,9 +182,14 @@ def _run(
             if step := re.fullmatch(r"Step (\d+/\d+) : (.*)", line):
                 report(image, f"{step[1]} {step[2]}")
     except APIError as error:
-        raise LabError(f"image {image.tag}: {_explain(error)}", f"see {image.dockerfile}") from None
+        raise LabError(
+            t("image {tag}: {why}", tag=image.tag, why=_explain(error)), t("see {path}", path=image.dockerfile)
+        ) from None
     except _Failed as error:
-        raise LabError(f"image {image.tag}: {error}\n{_indent(said)}", f"see {image.dockerfile}") from None
+        raise LabError(
+            t("image {tag}: {why}", tag=image.tag, why=f"{error}\n{_indent(said)}"),
+            t("see {path}", path=image.dockerfile),
+        ) from None
 
 
 class _Failed(Exception):

@@ -59,7 +59,9 @@ def read(image: Image) -> Recipe:
         text = image.dockerfile.read_text()
         sources = _copied(text)
     except (OSError, dockerfile.DockerfileError) as error:
-        raise LabError(f"image {image.tag}: {error}", f"see {image.dockerfile}") from None
+        raise LabError(
+            t("image {tag}: {why}", tag=image.tag, why=error), t("see {path}", path=image.dockerfile)
+        ) from None
     files = sorted({name: path for source in sources for name, path in _found(image, source)}.items())
     return Recipe(image, text, tuple(files))
 
@@ -77,7 +79,7 @@ def _found(image: Image, source: str) -> Iterator[tuple[str, Path]]:
     if not matches and "*" not in source:
         raise LabError(
             t("image {tag}: {source} is not in {context}", tag=image.tag, source=source, context=image.context),
-            f"see {image.dockerfile}",
+            t("see {path}", path=image.dockerfile),
         )
     for match in matches:
         for path in sorted(match.rglob("*")) if match.is_dir() else [match]:

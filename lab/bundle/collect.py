@@ -126,7 +126,7 @@ def _images(world: World, draft: Path, told: Told) -> Iterable[Path]:
         tag = pinned.partition("@")[0]
         shelved = supply.shelf(world.settings, tag)
         if shelved is None:
-            told.say(f"image {tag}")
+            told.say(t("image {tag}", tag=tag))
             _pull(pinned, tag)
         _save(tag, draft, shelved)
     return sorted(draft.iterdir())

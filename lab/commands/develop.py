@@ -54,7 +54,7 @@ def _measure(benchmark: Callable[[World], list[Row]]) -> None:
 
     here = world.load()
     if here.provider.running():
-        raise Busy(t("a lab is up, and would be measured along"), "./inv down, then ./inv bench")
+        raise Busy(t("a lab is up, and would be measured along"), t("./inv down, then ./inv bench"))
     rows.show(benchmark(here))
 
 

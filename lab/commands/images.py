@@ -61,4 +61,11 @@ def push(ctx: Context, image: str, tenant: str = "", tag: str = "latest", reposi
 
     loaded = world.load()
     done = push_image(loaded, image, loaded.settings.one(tenant), tag=tag, repository=repository)
-    print(f"✓ {done.reference}\n  digest: {done.digest} size: {done.size}")
+    print(
+        t(
+            "✓ {reference}\n  digest: {digest} size: {size}",
+            reference=done.reference,
+            digest=done.digest,
+            size=done.size,
+        )
+    )

@@ -18,7 +18,10 @@ def bundle(ctx: Context, cluster: str = "sim", output: str = "lab.tar.zst") -> N
     loaded = world.load(cluster=cluster)
     path = Path(output).expanduser().absolute()
     loaded.outside(
-        [t("collect packages, programs and images for --cluster {name}", name=loaded.provider.name), f"write {path}"]
+        [
+            t("collect packages, programs and images for --cluster {name}", name=loaded.provider.name),
+            t("write {path}", path=path),
+        ]
     )
     with Moving() as told:
         made = collect(loaded, path, told=told)
@@ -42,18 +45,18 @@ def bundle(ctx: Context, cluster: str = "sim", output: str = "lab.tar.zst") -> N
 @command(
     changes=True,
     positional=["names"],
-    help={"names": "kind, kubectl, k3s (those of --cluster)", "cluster": "kind or k3s"},
+    help={"names": "kind, kubectl, k3s; several: kind,kubectl"},
 )
-def tools(ctx: Context, names: str = "", cluster: str = "") -> None:
+def tools(ctx: Context, names: str) -> None:
     """Fetch programs into .lab/bin, pinned and checked: ./inv tools kind,kubectl"""
     from lab import tools as catalogue
     from lab import world
     from lab.clusters import supply
     from lab.errors import LabError
 
-    loaded = world.load(cluster=cluster)
+    loaded = world.load()
     known = catalogue.known(supply.architecture())
-    wanted = [name.strip() for name in names.split(",") if name.strip()] or list(loaded.provider.capabilities.tools)
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted or set(wanted) - set(known):
         what = (
             t("there is no tool {names}", names=", ".join(sorted(set(wanted) - set(known))))
@@ -63,7 +66,7 @@ def tools(ctx: Context, names: str = "", cluster: str = "") -> None:
         raise LabError(what, f"./inv tools {','.join(known)} (any of them)")
     loaded.outside(
         [
-            f"fetch {item.url} into {catalogue.folder(loaded.settings.state)}"
+            t("fetch {url} into {folder}", url=item.url, folder=catalogue.folder(loaded.settings.state))
             for name in wanted
             for item in (known[name].program, *known[name].others)
         ]

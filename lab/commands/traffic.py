@@ -62,7 +62,18 @@ def load(
     )
     done = run.run(loaded.cluster, plan, terminal.Screen(sys.stdout))
     drawn, data = report.write(done, loaded.settings.state / "reports")
-    print("\n".join(["", *report.table(done), "", *report.verdict(done), f"picture: {drawn}", f"figures: {data}"]))
+    print(
+        "\n".join(
+            [
+                "",
+                *report.table(done),
+                "",
+                *report.verdict(done),
+                t("picture: {drawn}", drawn=drawn),
+                t("figures: {data}", data=data),
+            ]
+        )
+    )
     sys.exit(1 if report.failures(done) else 0)
 
 

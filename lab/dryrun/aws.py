@@ -12,6 +12,7 @@ from lab.aws import clients
 from lab.aws.base import Keys, Provider
 from lab.dryrun import guard
 from lab.dryrun.record import Record
+from lab.messages import t
 
 _READS = ("Get", "List", "Describe", "Head", "BatchGet", "BatchCheck", "Select")
 _NAMES = ("Bucket", "Key", "UserName", "PolicyName", "AccessKeyId", "VersionId", "CopySource")
@@ -63,7 +64,7 @@ def _nothing(model: Any) -> tuple[Any, Any]:
     shape = model.output_shape
     if shape is not None and any(member.type_name == "list" for member in shape.members.values()):
         return _http(200), {**_filled(shape, {}), "ResponseMetadata": {"HTTPStatusCode": 200}}
-    message = f"{model.name}: it is not there yet"
+    message = t("{name}: it is not there yet", name=model.name)
     return _http(404), {"Error": {"Code": "404", "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 404}}
 
 

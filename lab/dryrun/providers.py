@@ -15,6 +15,7 @@ from lab.dryrun import guard
 from lab.dryrun.aws import keys_of
 from lab.dryrun.record import Record
 from lab.files import write_private
+from lab.messages import t
 from lab.settings import ROOT, Settings
 
 _NOWHERE = {
@@ -56,14 +57,19 @@ class ClusterProvider:
     def create(self) -> str | None:
         if self.running():
             return None
-        self.record.note("start", f"cluster {self.name}: the Kubernetes API on port {self.settings.ports.api}")
+        self.record.note(
+            "start", t("cluster {name}: the Kubernetes API on port {api}", name=self.name, api=self.settings.ports.api)
+        )
         self.record.new_cluster = True
         write_private(self.draft, yaml.safe_dump(_NOWHERE))
         return None
 
     def load_images(self, images: Sequence[Image]) -> str | None:
         for image in images:
-            self.record.note("build", f"{image.tag} of {_short(image.dockerfile)}, where it has changed")
+            self.record.note(
+                "build",
+                t("{tag} of {dockerfile}, where it has changed", tag=image.tag, dockerfile=_short(image.dockerfile)),
+            )
         return None
 
     def image(self, tag: str) -> str:
@@ -87,14 +93,14 @@ class ClusterProvider:
     def stop(self) -> bool:
         running = self.running()
         if running and self.capabilities.owned:
-            self.record.note("stop", f"cluster {self.name} with all its pods")
+            self.record.note("stop", t("cluster {name} with all its pods", name=self.name))
         return running
 
     def delete(self) -> None:
         if self.capabilities.owned:
-            self.record.note("remove", f"cluster {self.name} and everything in it")
+            self.record.note("remove", t("cluster {name} and everything in it", name=self.name))
         else:
-            self.record.note("remove", f"what the lab made on cluster {self.name}")
+            self.record.note("remove", t("what the lab made on cluster {name}", name=self.name))
 
     def diagnose(self) -> list[Finding]:
         with guard.looking():
@@ -124,7 +130,9 @@ class AwsProvider:
 
     def start(self, address: str = "127.0.0.1") -> str | None:
         if not self.running():
-            self.record.note("start", f"AWS ({self.name}) at {self.endpoint() or 'AWS itself'}")
+            self.record.note(
+                "start", t("AWS ({name}) at {endpoint}", name=self.name, endpoint=self.endpoint() or t("AWS itself"))
+            )
             self.record.new_aws = True
         return None
 

@@ -14,6 +14,7 @@ from lab.dryrun import aws, cluster, providers
 from lab.dryrun.overlay import Overlay
 from lab.dryrun.record import Record
 from lab.dryrun.scratch import Scratch
+from lab.messages import t
 from lab.processes import Daemon
 from lab.world import World
 
@@ -44,7 +45,7 @@ class Planned(World):
         return Noted(name, self.scratch.state, self.record)
 
     def outside(self, words: Sequence[str]) -> None:
-        *first, last = words
+        *first, last = (word.replace(str(self.scratch.folder), str(self.scratch.state)) for word in words)
         for line in first:
             self.record.note("do", line)
         self.record.end("do", last)
@@ -62,7 +63,7 @@ class Noted(Daemon):
 
     def stop(self, **_: object) -> bool:
         if self.pid() is not None:
-            self.record.note("stop", f"{self.name}, process {self.pid()}")
+            self.record.note("stop", t("{name}, process {pid}", name=self.name, pid=self.pid()))
             return True
         return False
 

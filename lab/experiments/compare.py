@@ -6,10 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lab.experiments.mlflow import Run
+from lab.messages import mark
 
 DATA = ("data", "data_digest")
 MODEL = ("model_digest", "skops_digest")
-CODE = {"mlflow.source.git.commit": "git revision", "code_digest": "training program", "image_digest": "image"}
+CODE = {
+    "mlflow.source.git.commit": mark("git revision"),
+    "code_digest": mark("training program"),
+    "image_digest": mark("image"),
+}
 _PACKAGE = "version."
 
 
@@ -30,13 +35,13 @@ class Row:
 def compare(left: Run, right: Run) -> list[Row]:
     """Every property either of them has, in the order in which a reader asks."""
     return [
-        *_rows("run", _about(left), _about(right)),
-        *_rows("parameters", _parameters(left), _parameters(right)),
-        *_rows("data", _chosen(left.params, DATA), _chosen(right.params, DATA)),
-        *_rows("metrics", _metrics(left), _metrics(right)),
-        *_rows("model", _chosen(left.tags, MODEL), _chosen(right.tags, MODEL)),
-        *_rows("code", _code(left), _code(right)),
-        *_rows("packages", packages(left), packages(right)),
+        *_rows(mark("run"), _about(left), _about(right)),
+        *_rows(mark("parameters"), _parameters(left), _parameters(right)),
+        *_rows(mark("data"), _chosen(left.params, DATA), _chosen(right.params, DATA)),
+        *_rows(mark("metrics"), _metrics(left), _metrics(right)),
+        *_rows(mark("model"), _chosen(left.tags, MODEL), _chosen(right.tags, MODEL)),
+        *_rows(mark("code"), _code(left), _code(right)),
+        *_rows(mark("packages"), packages(left), packages(right)),
     ]
 
 
@@ -51,7 +56,7 @@ def _rows(section: str, left: Mapping[str, str], right: Mapping[str, str]) -> It
 
 
 def _about(run: Run) -> dict[str, str]:
-    return {"name": run.name, "id": run.id, "status": run.status} | _chosen(run.tags, ("failure",))
+    return {mark("name"): run.name, "id": run.id, mark("status"): run.status} | _chosen(run.tags, ("failure",))
 
 
 def _parameters(run: Run) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.experiments.mlflow import Run
+from lab.messages import t
 from training.arguments import Parameters
 
 State = Literal["waiting", "running", "finished", "failed"]
@@ -83,4 +84,9 @@ def counts(found: Sequence[Row]) -> str:
     """ "4 of 9 finished, 3 running, 2 waiting"."""
     number = {state: sum(row.state == state for row in found) for state in ("running", "waiting", "failed")}
     done = sum(row.state == "finished" for row in found)
-    return ", ".join([f"{done} of {len(found)} finished", *(f"{n} {state}" for state, n in number.items() if n)])
+    return ", ".join(
+        [
+            t("{done} of {found} finished", done=done, found=len(found)),
+            *(f"{n} {state}" for state, n in number.items() if n),
+        ]
+    )

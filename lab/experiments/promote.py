@@ -53,7 +53,8 @@ def move(place: Place, which: Sequence[str], *, model: str, say: training.Say) -
     try:
         return Promoted(**training.wait(place.cluster, name, place.namespace, say=say))
     except LabError as error:
-        if (start := f"Job {name} in {place.namespace} failed: ") in error.message:
+        start = t("Job {name} in {namespace} failed: {reason}", name=name, namespace=place.namespace, reason="")
+        if start in error.message:
             hint = t("the alias is where it was; the versions there are: ./inv runs{option}", option=place.option)
             raise LabError(error.message.replace(start, ""), hint) from None
         raise

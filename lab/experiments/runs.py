@@ -38,7 +38,7 @@ def listed(place: Place, *, experiment: str = "", sweep: str = "", most: int = 3
     if experiment and not chosen:
         raise LabError(
             t("no experiment {experiment!r} in {namespace}", experiment=experiment, namespace=place.namespace),
-            f"known: {', '.join(sorted(names.values()))}",
+            t("known: {names}", names=", ".join(sorted(names.values()))),
         )
     found = mlflow.runs(chosen, f"tags.sweep = '{sweep}'" if sweep else "", most=most)
     made = {one.run_id: one for model in _models(found) for one in mlflow.versions(model)}
@@ -71,7 +71,8 @@ def pick(runs: Sequence[Run], text: str, *, option: str = "") -> Run:
     by_id = [run for run in runs if len(text) >= 4 and run.id.startswith(text.lower())]
     if len(by_id) > 1:
         raise LabError(
-            f"{text!r} begins {len(by_id)} runs' ids", t("for example: {id}", id=by_id[0].id[: len(text) + 4])
+            t("{text!r} begins {by_id} runs' ids", text=text, by_id=len(by_id)),
+            t("for example: {id}", id=by_id[0].id[: len(text) + 4]),
         )
     found = by_id or [run for run in runs if run.name == text]
     if not found:

@@ -20,7 +20,7 @@ from lab.experiments.promote import Promoted
 from lab.experiments.reproduce import Reproduced
 from lab.experiments.runs import Listed
 from lab.experiments.sweep import Outcome, Show
-from lab.messages import t
+from lab.messages import mark, t
 from lab.show import console
 
 aside = Console(stderr=True, highlight=False)
@@ -65,9 +65,9 @@ def _board(rows: Sequence[Row]) -> Group:
 def _table(rows: Sequence[Row]) -> Table:
     varied = grid.varied([row.parameters for row in rows])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in (*varied, "state", "cv", "accuracy", "F1", "seconds", "run"):
+    for name in (*varied, mark("state"), "cv", mark("accuracy"), "F1", mark("seconds"), mark("run")):
         left = name in ("state", "run")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=_WIDTHS.get(name, 8))
+        table.add_column(t(name), justify="left" if left else "right", no_wrap=True, min_width=_WIDTHS.get(name, 8))
     for row in rows:
         texts = row.parameters.texts()
         table.add_row(*(texts[name] for name in varied), Text(row.state, _STYLES[row.state]), *_scores(row))
@@ -89,16 +89,21 @@ def outcome(found: Outcome, *, as_json: bool) -> None:
     _print(_table(leaderboard.ranked(found.rows)))
     console.print(t("  cv: mean accuracy over the folds, which decides; accuracy and F1: on the test set"), style="dim")
     if found.best and found.best.run:
-        console.print(f"  best      {found.best.parameters.point} (run {found.best.run.id[:8]})", soft_wrap=True)
+        console.print(
+            t("  best      {point} (run {run})", point=found.best.parameters.point, run=found.best.run.id[:8]),
+            soft_wrap=True,
+        )
     if found.promoted:
         then = t(" (decided when the sweep ended)") if found.repeated == len(found.rows) else ""
-        console.print(f"  champion  {_moved(found.promoted)}{then}", soft_wrap=True, markup=False)
+        console.print(
+            t("  champion  {moved}{then}", moved=_moved(found.promoted), then=then), soft_wrap=True, markup=False
+        )
     if found.repeated:
         console.print(
             t("  {repeated} points had been finished before and were not trained again", repeated=found.repeated),
             style="dim",
         )
-    console.print(f"  took      {found.seconds:.1f} s", style="dim")
+    console.print(t("  took      {seconds:.1f} s", seconds=found.seconds), style="dim")
 
 
 def _print(table: Table) -> None:
@@ -108,10 +113,10 @@ def _print(table: Table) -> None:
 
 def _moved(found: Promoted) -> str:
     if found.moved:
-        return f"{found.model} version {found.version}" + (
+        return t("{model} version {version}", model=found.model, version=found.version) + (
             t(" (before: version {before})", before=found.before) if found.before else ""
         )
-    return f"stays: {found.reason}" + (
+    return t("stays: {reason}", reason=found.reason) + (
         t("; the best is version {version}", version=found.version) if found.version != found.before else ""
     )
 
@@ -120,12 +125,26 @@ def promoted(found: Promoted, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(found), indent=2))
         return
-    console.print(f"  champion  {_moved(found)}", soft_wrap=True, markup=False)
+    console.print(t("  champion  {moved}{then}", moved=_moved(found), then=""), soft_wrap=True, markup=False)
     console.print(
         t("  inspected {golden} golden rows, SHA-256 {digest}...", golden=found.golden, digest=found.model_digest[:16]),
         style="dim",
     )
     console.print(t("  the service follows within two seconds: ./inv predict"), style="dim")
+
+
+COLUMNS = (
+    mark("run"),
+    mark("name"),
+    mark("started"),
+    mark("status"),
+    mark("trees"),
+    mark("depth"),
+    mark("accuracy"),
+    "cv",
+    mark("data"),
+    mark("version"),
+)
 
 
 def runs(found: Sequence[Listed], *, as_json: bool) -> None:
@@ -136,9 +155,9 @@ def runs(found: Sequence[Listed], *, as_json: bool) -> None:
         console.print(t("no runs yet: ./inv train --n-estimators 200"))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("run", "name", "started", "status", "trees", "depth", "accuracy", "cv", "data", "version"):
+    for name in COLUMNS:
         right = name in ("trees", "depth", "accuracy", "cv")
-        table.add_column(name, justify="right" if right else "left", no_wrap=True, min_width=_WIDTHS.get(name, 8))
+        table.add_column(t(name), justify="right" if right else "left", no_wrap=True, min_width=_WIDTHS.get(name, 8))
     for one in found:
         table.add_row(*_listed(one))
     _print(table)
@@ -148,7 +167,7 @@ def _listed(one: Listed) -> list[str | Text]:
     run = one.run
     scores = [f"{run.metrics[key]:.4f}" if key in run.metrics else "" for key in ("accuracy", leaderboard.RANK)]
     data = run.params.get("data", "").rpartition(".load_")[2]
-    version = one.version + (" champion" if one.champion else "")
+    version = one.version + (t(" champion") if one.champion else "")
     return [
         run.id[:8],
         run.name,
@@ -171,10 +190,10 @@ def compared(found: Sequence[Compared], *, as_json: bool) -> None:
     for row in found:
         if row.section != section:
             section = row.section
-            table.add_row(Text(section, "bold"), "", "", "")
+            table.add_row(Text(t(section), "bold"), "", "", "")
         sign = Text("≠" if row.differs else "", "yellow")
         style = "yellow" if row.differs else ""
-        table.add_row(f"  {row.name}", sign, Text(row.left or "-", style), Text(row.right or "-", style))
+        table.add_row(f"  {t(row.name)}", sign, Text(row.left or "-", style), Text(row.right or "-", style))
     _print(table)
 
 
@@ -185,7 +204,14 @@ def reproduced(found: Reproduced, *, as_json: bool) -> None:
     words = t("the same model, byte for byte") if found.same else t("another model")
     console.print(Text(f"{'✓' if found.same else '✗'} {words}", "green" if found.same else "red"))
     for form, then, now in found.forms:
-        console.print(f"  {form:<6}{then[:16]}..." + ("" if then == now else f" then, {now[:16]}... now"), markup=False)
+        console.print(
+            f"  {form:<6}{then[:16]}..." + ("" if then == now else t(" then, {now}... now", now=now[:16])), markup=False
+        )
     for what, then, now in found.differences:
-        console.print(f"  differs: {what}: {then} then, {now} now", style="yellow", markup=False, soft_wrap=True)
+        console.print(
+            t("  differs: {what}: {then} then, {now} now", what=t(what), then=then, now=now),
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
     console.print(t("  run {again} beside run {run_id}", again=found.again[:8], run_id=found.run_id[:8]), style="dim")

@@ -125,7 +125,7 @@ def run(place: Place, options: Options, *, say: training.Say, show: Show) -> Out
     sweep = begin(place, name, options.experiment, points, data=data)
     repeated = sum(row.state == "finished" for row in sweep.rows())
     say(
-        f"sweep {name}: {len(points)} points"
+        t("sweep {name}: {points} points", name=name, points=len(points))
         + (t(", {repeated} of them finished before", repeated=repeated) if repeated else "")
     )
     arguments += ["--parent-run", sweep.parent.id, *(sent.arguments() if sent else [])]
@@ -189,7 +189,15 @@ def _create(sweep: Sweep, missing: Sequence[str], arguments: Sequence[str], para
         say(t("{room} at a time, not {wanted}: quota {why}", room=room, wanted=wanted, why=why))
         made = job.manifest(job.Wanted(sweep.name, tuple(missing), tuple(arguments), room), place)
     created = training.create(place.cluster, made)
-    say(f"Job {created['metadata']['name']} in {place.namespace}: {len(missing)} points, {min(room, wanted)} at a time")
+    say(
+        t(
+            "Job {name} in {namespace}: {missing} points, {wanted} at a time",
+            name=created["metadata"]["name"],
+            namespace=place.namespace,
+            missing=len(missing),
+            wanted=min(room, wanted),
+        )
+    )
     return created
 
 

@@ -66,7 +66,7 @@ class Connection:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             self.close()
-            raise Failed("no HTTP") from None
+            raise Failed(t("no HTTP")) from None
         except asyncio.IncompleteReadError as error:
             self.close()
             raise (Failed(t("half an answer")) if error.partial else Unanswered) from None
@@ -86,7 +86,7 @@ class Connection:
         if headers.get("connection", "").lower() == "close":
             self.close()
         if " 200 " not in f"{status} ":
-            raise Failed(" ".join(status.split()[1:]) or "no HTTP")
+            raise Failed(" ".join(status.split()[1:]) or t("no HTTP"))
         return headers
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ def kill(cluster: Cluster, namespace: str, labels: str) -> str:
     name = str(random.choice(pods)["metadata"]["name"])
     path = cluster.kind("v1", "Pod").path(namespace, name)
     cluster.request("DELETE", path, {"gracePeriodSeconds": 0})
-    return f"killed {name}"
+    return t("killed {name}", name=name)
 
 
 def _runs(pod: Object) -> bool:

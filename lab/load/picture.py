@@ -226,7 +226,14 @@ def _marks(moments: Sequence[tuple[float, str]], seconds: float, *, bottom: floa
         parts.append(f'<path d="M{x:.1f} {TOP}V{bottom}" stroke="{RED}" stroke-dasharray="1 3"/>')
         parts.append(f'<circle cx="{x:.1f}" cy="{TOP}" r="8" fill="{RED}"/>')
         parts.append(_text(x, TOP + 4, str(number), colour="white", size=11, weight="bold", anchor="middle"))
-        parts.append(_text(LEFT, bottom + 44 + _ROW * number, f"{number}  at {time:.0f} s: {what}", colour=RED))
+        parts.append(
+            _text(
+                LEFT,
+                bottom + 44 + _ROW * number,
+                f"{number}  {t('at {time:.0f} s: {what}', time=time, what=what)}",
+                colour=RED,
+            )
+        )
     return parts
 
 

@@ -13,19 +13,32 @@ from lab.files import write_private
 from lab.load import picture
 from lab.load.run import Load
 from lab.load.samples import Second, Sum, total
-from lab.messages import t
+from lab.messages import mark, t
+from lab.messages.cells import right
 
 PARTS = 6
+HEAD = (
+    (mark("seconds"), 12),
+    (mark("sent"), 8),
+    (mark("answered"), 10),
+    (mark("failed"), 8),
+    (mark("again"), 7),
+    ("p50 ms", 9),
+    ("p99 ms", 9),
+    (mark("pods"), 7),
+    ("CPU %", 7),
+)
+"""The columns, right-aligned, and their cells."""
 
 
 def table(load: Load) -> list[str]:
     """The load in PARTS stretches of time, then what came afterwards, then the whole."""
-    head = f"{'seconds':>12}{'sent':>8}{'answered':>10}{'failed':>8}{'again':>7}{'p50 ms':>9}{'p99 ms':>9}{'pods':>7}{'CPU %':>7}"
+    head = "".join(right(t(name), cells) for name, cells in HEAD)
     rows = [_row(load, begin, end) for begin, end in stretches(load)]
     return [
         head,
         *rows,
-        _line("all", total(load.samples.seconds), pods=_spread([look.ready for look in load.looks]), cpu=""),
+        _line(t("all"), total(load.samples.seconds), pods=_spread([look.ready for look in load.looks]), cpu=""),
     ]
 
 
@@ -57,7 +70,7 @@ def _spread(values: list[int]) -> str:
 
 def _line(name: str, one: Sum, *, pods: str, cpu: str) -> str:
     figures = "".join(f"{_number(value):>9}" for value in (one.p50, one.p99))
-    return f"{name:>12}{one.sent:>8}{one.answered:>10}{one.failed:>8}{one.retried:>7}{figures}{pods:>7}{cpu:>9}"
+    return f"{right(name, 12)}{one.sent:>8}{one.answered:>10}{one.failed:>8}{one.retried:>7}{figures}{pods:>7}{cpu:>9}"
 
 
 def _number(value: float | None) -> str:
@@ -74,10 +87,10 @@ def verdict(load: Load) -> list[str]:
         lines.append(
             t("{retried} were asked again, for their connection ended before an answer began", retried=whole.retried)
         )
-    lines.append(f"replicas {first} -> {most} -> {last}")
+    lines.append(t("replicas {first} -> {most} -> {last}", first=first, most=most, last=last))
     releases = sum((second.releases for second in load.samples.seconds), start=Counter[str]())
     lines.append(t("answers by release: ") + ", ".join(f"{name} {count}" for name, count in sorted(releases.items())))
-    return [*lines, *(f"at {event.time:.0f} s: {event.what}" for event in load.happened)]
+    return [*lines, *(t("at {time:.0f} s: {what}", time=event.time, what=event.what) for event in load.happened)]
 
 
 def _reasons(reasons: Counter[str]) -> str:

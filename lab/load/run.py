@@ -137,7 +137,8 @@ def line(load: Load, now: float) -> str:
         f"{now:4.0f} s",
         f"{stretch.rate:5.0f}/s",
         f"p50 {milliseconds(stretch.p50)}  p99 {milliseconds(stretch.p99)}",
-        f"failed {whole.failed}" + (t(", asked again {retried}", retried=whole.retried) if whole.retried else ""),
+        t("failed {failed}", failed=whole.failed)
+        + (t(", asked again {retried}", retried=whole.retried) if whole.retried else ""),
     ]
     if load.looks:
         parts.append(_pods(load.looks[-1]))
@@ -148,7 +149,13 @@ def line(load: Load, now: float) -> str:
 def _pods(look: Look) -> str:
     scaling = f" -> {look.wanted}" if look.wanted != look.ready else ""
     cpu = "?" if look.cpu is None else look.cpu
-    return f"pods {look.ready}{scaling}  CPU {cpu} % of {look.target} %"
+    return t(
+        "pods {ready}{scaling}  CPU {cpu} % of {target} %",
+        ready=look.ready,
+        scaling=scaling,
+        cpu=cpu,
+        target=look.target,
+    )
 
 
 def shares(releases: Mapping[str, int]) -> list[str]:

@@ -73,5 +73,5 @@ def _made(world: World, image: str, reference: str) -> layout.Layout:
 def _send(client: Registry, name: str, tag: str, found: layout.Layout, say: Callable[[str], None]) -> str:
     for blob in found.blobs:
         sent = client.upload(name, blob)
-        say(f"{blob.digest[7:19]}: {'pushed' if sent else 'already exists'}  {blob.size / 1e3:.1f} kB")
+        say(f"{blob.digest[7:19]}: {t('pushed') if sent else t('already exists')}  {blob.size / 1e3:.1f} kB")
     return client.put(name, tag, found.manifest, found.media_type)

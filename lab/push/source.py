@@ -26,7 +26,7 @@ def build(state: Path, image: str, reference: str) -> SimImage:
     try:
         return ImageStore(state).build(chosen.context, tag=reference, file=chosen.dockerfile)
     except BuildError as error:
-        raise LabError(f"image {image}: {error}", f"see {chosen.dockerfile}") from None
+        raise LabError(t("image {tag}: {why}", tag=image, why=error), t("see {path}", path=chosen.dockerfile)) from None
 
 
 def _find(image: str) -> Image:

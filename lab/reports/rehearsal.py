@@ -15,7 +15,7 @@ def render(rehearsals: Sequence[Rehearsal]) -> str:
     seconds = sum(one.seconds for one in rehearsals)
     return "\n".join(
         [
-            "# Rehearsal",
+            t("# Rehearsal"),
             "",
             t(
                 "{good} of {total} faults went as the course teaches, in {seconds:.0f} s: broken, noticed by exactly the expected",
@@ -47,7 +47,7 @@ def _section(number: int, one: Rehearsal) -> list[str]:
     lines += [f"{t(_CURES[one.who])}:", "", *_block(one.cure)]
     if hints := [hint for hint in one.hints if hint != one.cure]:
         lines += [t("The checks say:"), "", *_block("\n".join(hints))]
-    others = f"{one.bystander} untouched" if one.bystander else t("every tenant feels it")
+    others = t("{bystander} untouched", bystander=one.bystander) if one.bystander else t("every tenant feels it")
     proof = (
         t("{tenant} green again, {others}", tenant=one.tenant, others=others) if one.good else "; ".join(one.problems)
     )

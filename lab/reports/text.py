@@ -7,6 +7,7 @@ from itertools import groupby
 
 from lab.checks.base import Result
 from lab.messages import t
+from lab.messages.cells import left
 
 MARKS = {"pass": "✓", "fail": "✗", "skip": "-"}
 
@@ -35,12 +36,12 @@ def total(results: Sequence[Result]) -> str:
 
 def check(result: Result) -> list[str]:
     """One check of one tenant, with its cure."""
-    return [f"{MARKS[result.state]} {result.code} {result.title:<32}{result.message}", *_cure(result)]
+    return [f"{MARKS[result.state]} {result.code} {left(result.named, 32)}{result.message}", *_cure(result)]
 
 
 def heading(parts: Sequence[str]) -> str:
     """Above several tenants: a column for each part."""
-    return "tenant  " + "".join(f"{part:<14}" for part in dict.fromkeys(parts))
+    return left(t("tenant"), 8) + "".join(f"{part:<14}" for part in dict.fromkeys(parts))
 
 
 def tenant(results: Sequence[Result]) -> list[str]:
@@ -50,7 +51,7 @@ def tenant(results: Sequence[Result]) -> list[str]:
     lines = [f"{results[0].tenant:<8}{counts}"]
     for result in results:
         if result.state == "fail":
-            lines += [f"  ✗ {result.code} {result.title}: {result.message}", *_cure(result)]
+            lines += [f"  ✗ {result.code} {result.named}: {result.message}", *_cure(result)]
     return lines
 
 
