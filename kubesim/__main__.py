@@ -12,8 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kubesim.server import Locked, Settings, holder, running
+from kubesim import launch
+from kubesim.lock import Locked, holder
+
+if TYPE_CHECKING:
+    from kubesim.server import Settings
 
 STOP_SECONDS = 90.0  # fifty containers that end in their own time, on a busy laptop
 
@@ -70,6 +75,9 @@ def _serve_parser(serve: argparse.ArgumentParser) -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     level = logging.DEBUG if arguments.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with launch.importing():
+        from kubesim.node import kubelet  # noqa: F401  what `running` would import in its own time
+        from kubesim.server import Settings
     settings = Settings(arguments.state, arguments.address, arguments.port, arguments.name)
     settings = replace(
         settings, stop_containers=arguments.stop_containers, token_webhook=arguments.authentication_token_webhook_url
@@ -98,7 +106,10 @@ async def _until_signalled(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, signalled, number)
+    from kubesim.server import running
+
     async with running(settings) as cluster:
+        launch.settle()
         print(f"kubesim is ready at {cluster.url} (kubeconfig: {settings.state / 'admin.kubeconfig'})", flush=True)
         cluster.stop_containers = await stopped == signal.SIGINT or settings.stop_containers
 

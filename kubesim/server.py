@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import fcntl
 import importlib
 import logging
-import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from kubesim import addresses, builtin, controllers, ending, node
+from kubesim import addresses, builtin, controllers, ending, lock, node
 from kubesim.admission.chain import Chain
 from kubesim.api import apiservices, bootstrap, events, services
 from kubesim.api.app import Server
@@ -34,16 +32,13 @@ from kubesim.auth.rbac import Authorizer
 from kubesim.auth.tokens import Tokens
 from kubesim.auth.user import SYSTEM, User, component
 from kubesim.auth.webhook import TokenWebhook
+from kubesim.node import mounts
 from kubesim.pki import Authority, Pair, write_private
 from kubesim.resources import Registry
 from kubesim.schema import Schemas
 from kubesim.store import Store
 
 log = logging.getLogger("kubesim")
-
-
-class Locked(Exception):
-    """Another server runs on this state directory."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +84,13 @@ async def running(settings: Settings) -> AsyncIterator[Cluster]:
     """The cluster, ready to be asked; ends with the block. Raises Locked where another one runs on the state directory."""
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_lock(settings.state))
+        stack.enter_context(lock.held(settings.state))
+        ahead = Ahead(settings)
+        stack.push_async_callback(ahead.end)
         store = Store(settings.state / "store.db")
         stack.callback(store.close)
         authority = Authority.load(settings.state)
-        server = await _server(settings, store, authority, stack)
+        server = await _server(settings, store, authority, stack, await ahead.key)
         front = Front(server)
         port = await front.start(settings.address, settings.port, _context(settings, authority))
         stack.push_async_callback(front.stop)
@@ -108,6 +105,7 @@ async def running(settings: Settings) -> AsyncIterator[Cluster]:
         )
         admin = cluster.kubeconfig("kubernetes-admin", ("system:masters",))
         write_private(settings.state / "admin.kubeconfig", admin.encode())
+        await ahead.isolation
         await _start(cluster, stack)
         server.ready = True
         stack.callback(_not_ready, server)
@@ -118,10 +116,32 @@ def _not_ready(server: Server) -> None:
     server.ready = False
 
 
-async def _server(settings: Settings, store: Store, authority: Authority, stack: contextlib.AsyncExitStack) -> Server:
+class Ahead:
+    """What takes long and needs nothing of the rest, begun in threads before it is wanted: the key that signs tokens, and what the kernel
+    lets the node have, which is tried in processes of their own and remembered."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.key = asyncio.ensure_future(asyncio.to_thread(keys.load, settings.state / "sa.key"))
+        self.isolation = asyncio.ensure_future(asyncio.to_thread(mounts.available if settings.node else _nothing))
+
+    async def end(self) -> None:
+        """Where the start did not come so far as to ask."""
+        await asyncio.gather(self.key, self.isolation, return_exceptions=True)
+
+
+def _nothing() -> None: ...
+
+
+async def _server(
+    settings: Settings,
+    store: Store,
+    authority: Authority,
+    stack: contextlib.AsyncExitStack,
+    key: keys.SigningKey,
+) -> Server:
     registry = Registry(builtin.resources())
     reader, schemas = StoreReader(store, registry), Schemas()
-    tokens = Tokens(keys.load(settings.state / "sa.key"), reader)
+    tokens = Tokens(key, reader)
     webhook = TokenWebhook(settings.token_webhook) if settings.token_webhook else None
     if webhook is not None:
         stack.push_async_callback(webhook.close)
@@ -241,41 +261,6 @@ def _context(settings: Settings, authority: Authority) -> ssl.SSLContext:
     write_private(certificate, pair.certificate)
     write_private(key, pair.key)
     return tls(certificate, key, settings.state / "ca.crt")
-
-
-@contextlib.contextmanager
-def _lock(state: Path) -> Iterator[None]:
-    """Held as long as the process lives, whatever ends it; the file names who holds it."""
-    descriptor = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 32).decode() or "unknown"
-            raise Locked(
-                f"{state} is in use by another kubesim (pid {holder}): stop it first, or use another --state"
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def holder(state: Path) -> int | None:
-    """The pid of the server that runs on a state directory; None where none does."""
-    try:
-        descriptor = os.open(state / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.read(descriptor, 32).decode()
-        return int(text) if text.isdigit() else None
-    finally:
-        os.close(descriptor)
-    return None
 
 
 def kubeconfig(name: str, url: str, ca: bytes, user: str, pair: Pair) -> str:

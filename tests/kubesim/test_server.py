@@ -16,7 +16,8 @@ import yaml
 
 from kubesim.api.local import LocalClient
 from kubesim.errors import Expired
-from kubesim.server import Locked, Settings, holder, running
+from kubesim.lock import Locked, holder
+from kubesim.server import Settings, running
 from kubesim.store import Store
 from tests.kubesim.conftest import config_map
 
