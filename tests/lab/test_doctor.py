@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -91,3 +94,15 @@ def test_nodes_in_containers_want_more_inotify_instances(containers: bool, good:
     assert found.good is good
     assert found.seen == "instances 128, watches 65536"
     assert found.cure == ("" if good else "sudo sysctl -w fs.inotify.max_user_instances=512")
+
+
+def test_a_node_port_that_is_taken_is_told_with_who_has_it(loaded: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = loaded.settings.model_copy(
+            update={"ports": loaded.settings.ports.model_copy(update={"serving": port})}
+        )
+        (found,) = doctor._node_ports(replace(loaded, settings=settings))
+    assert not found.good
+    assert f"serving {port} (process {os.getpid()})" in found.seen
+    assert "lab.yaml" in found.cure
