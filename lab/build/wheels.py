@@ -39,6 +39,7 @@ class Target:
     """What wheels must fit: the base image's Python, processor and C library."""
 
     python: str
+    """One patch release (3.11.9), or a minor one (3.11): then any of its patch releases, so that wheels travel to another machine."""
     machine: str
     glibc: str
 
@@ -106,23 +107,36 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def applicable(lock: str, target: Target) -> list[str]:
     """The lock's packages that the target needs, without their markers: pip would judge those by the Python that runs it, not by the target's."""
-    minor = ".".join(target.python.split(".")[:2])
-    facts = {"python_version": minor, "python_full_version": target.python, "platform_machine": target.machine}
-    facts |= {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"}
+    facts = list(_facts(target))
     lines = []
     for entry in re.findall(r"^[A-Za-z0-9].*(?:\n[ \t]+--hash.*)*", lock, re.MULTILINE):
         head, _, hashes = entry.partition("\n")
         requirement, _, marker = head.rstrip(" \\").partition(" ; ")
-        if not marker or Marker(marker).evaluate(facts):
+        if not marker or any(Marker(marker).evaluate(one) for one in facts):
             lines.append(f"{requirement} \\\n{hashes}\n")
     return lines
+
+
+def _facts(target: Target) -> Iterator[dict[str, str]]:
+    """What markers ask about, for every Python that the target may be."""
+    numbers = target.python.split(".")
+    versions = [target.python] if len(numbers) > 2 else [f"{target.python}.{patch}" for patch in range(_PATCHES)]
+    for version in versions:
+        facts = {"python_version": ".".join(numbers[:2]), "python_full_version": version}
+        yield facts | {"platform_machine": target.machine, **_LINUX}
+
+
+_LINUX = {"sys_platform": "linux", "os_name": "posix", "platform_system": "Linux"}
+_PATCHES = 30
+"""Patch releases that a minor release may come to have; 3.11 had fifteen in five years."""
 
 
 def _download(lock: Path, target: Target, into: Path, known: Path, *, report: Report) -> None:
     """`known` holds other images' wheels of the same target: what is there needs no network."""
     links = [word for folder in sorted(known.glob("[!.]*")) for word in ("--find-links", str(folder))]
-    strict = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
-    command = [*pip(), "download", "--progress-bar", "off", *strict, *target.options(), *links, "--dest", str(into)]
+    # Which Python a package is for the lock has settled; pip takes "3.11" for 3.11.0 and would refuse what wants 3.11.5.
+    strict = ["--require-hashes", "--no-deps", "--ignore-requires-python", "--only-binary", ":all:"]
+    command = [*pip(), "download", *_QUIETLY, *strict, *target.options(), *links, "--dest", str(into)]
     wanted = applicable(lock.read_text(), target)
     seen = _Count(len(wanted), report)
 
@@ -138,10 +152,19 @@ def _download(lock: Path, target: Target, into: Path, known: Path, *, report: Re
         )
 
 
+_QUIETLY = ("--progress-bar", "off", "--disable-pip-version-check")
+
+
 def _shares(wanted: Sequence[str]) -> list[Sequence[str]]:
-    """Dealt out like cards: a lock is sorted by name, and packages of one project (large ones) stand together."""
-    width = min(WIDTH, len(wanted) // FEW) or 1
-    return [wanted[start::width] for start in range(width)]
+    """Dealt out like cards: a lock is sorted by name, and packages of one project (large ones) stand together.
+
+    One that the lock has in two versions, for different Pythons, is in two shares: one pip refuses that.
+    """
+    first = {entry.partition("==")[0]: entry for entry in reversed(wanted)}
+    again = [entry for entry in wanted if first[entry.partition("==")[0]] != entry]
+    once = [entry for entry in wanted if entry not in again]
+    width = min(WIDTH, len(once) // FEW) or 1
+    return [once[start::width] for start in range(width)] + (_shares(again) if again else [])
 
 
 class _Count:

@@ -82,6 +82,17 @@ def test_markers_are_judged_by_the_base_images_python_not_by_this_one() -> None:
     assert "windows" not in newer
 
 
+def test_wheels_for_a_minor_release_are_for_all_its_patches() -> None:
+    """A bundle made with 3.11.2 is installed with 3.11.9: packages that a lock has for only one of them must both be in it."""
+    found = wheels.applicable(LOCK, Target("3.11", "x86_64", "2.36"))
+    assert [entry.split()[0] for entry in found] == ["plain==1.0", "old==1", "new==2"]
+
+
+def test_two_versions_of_a_package_are_not_asked_of_one_pip() -> None:
+    shares = wheels._shares(["a==1", "b==1", "b==2", "b==3", "c==1"])
+    assert shares == [["a==1", "b==1", "c==1"], ["b==2"], ["b==3"]]
+
+
 def test_pip_is_told_every_platform_that_the_c_library_runs() -> None:
     options = TARGET.options()
     assert options[:4] == ["--python-version", "3.11.2", "--implementation", "cp"]
