@@ -1,8 +1,8 @@
 """Deployments: roll a template out through ReplicaSets.
 
 One reconcile makes at most one step (create, scale up, scale down, clean up) and then writes the status; the ReplicaSets' own changes bring the
-next. The arithmetic is in `rollout`; this module carries it out. `kubectl rollout undo` needs nothing here: it puts an old template back, and the
-ReplicaSet that has it becomes the new one with the next revision.
+next. The arithmetic is in `rollout`, what the status says in `progress`; this module carries it out. `kubectl rollout undo` needs nothing here:
+it puts an old template back, and the ReplicaSet that has it becomes the new one with the next revision.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
-from kubesim.controllers import rollout
+from kubesim.controllers import progress, rollout
 from kubesim.controllers.clock import parse
 from kubesim.controllers.informer import Key, key_of
 from kubesim.controllers.kinds import DEPLOYMENTS, PODS, REPLICA_SETS, owner_reference
@@ -24,7 +24,8 @@ from kubesim.controllers.meta import (
     with_metadata,
 )
 from kubesim.controllers.owners import claim, controlled_by
-from kubesim.controllers.rollout import progress, put_condition, replicas_of
+from kubesim.controllers.progress import new_condition, put_condition
+from kubesim.controllers.rollout import replicas_of
 from kubesim.controllers.runtime import Cluster, Controller, is_terminating
 from kubesim.errors import AlreadyExists, ApiError, NotFound
 from kubesim.resources import Object
@@ -90,7 +91,7 @@ class Deployments(Controller):
     # pausing
 
     async def _note_pause(self, deployment: Object) -> Object:
-        if rollout.deadline(deployment) is None:
+        if progress.deadline(deployment) is None:
             return deployment
         conditions = (deployment.get("status") or {}).get("conditions") or []
         current = find_condition(conditions, "Progressing") or {}
@@ -99,7 +100,9 @@ class Deployments(Controller):
         if reason == "ProgressDeadlineExceeded" or paused == (reason == "DeploymentPaused"):
             return deployment
         word = "paused" if paused else "resumed"
-        new = progress("Progressing", "Unknown", f"Deployment{word.title()}", f"Deployment is {word}", self.clock.now())
+        new = new_condition(
+            "Progressing", "Unknown", f"Deployment{word.title()}", f"Deployment is {word}", self.clock.now()
+        )
         return await self._put_condition(deployment, new)
 
     async def _put_condition(self, deployment: Object, condition: Object) -> Object:
@@ -160,8 +163,8 @@ class Deployments(Controller):
         if is_terminating(error):
             return
         message = f'Failed to create new replica set "{body["metadata"]["name"]}": {error.message}'
-        if rollout.deadline(deployment) is not None:
-            condition = progress("Progressing", "False", "ReplicaSetCreateError", message, self.clock.now())
+        if progress.deadline(deployment) is not None:
+            condition = new_condition("Progressing", "False", "ReplicaSetCreateError", message, self.clock.now())
             await self._put_condition(self._fresh(deployment), condition)
         self.recorder.event(DEPLOYMENTS, deployment, "Warning", "ReplicaSetCreateError", message)
 
@@ -176,8 +179,8 @@ class Deployments(Controller):
             )  # a status update may change annotations: one write for both
         status = deployment.get("status") or {}
         known = find_condition(status.get("conditions") or (), "Progressing")
-        if rollout.deadline(deployment) is not None and (known is None or reason == "NewReplicaSetCreated"):
-            condition = progress("Progressing", "True", reason, message, self.clock.now())
+        if progress.deadline(deployment) is not None and (known is None or reason == "NewReplicaSetCreated"):
+            condition = new_condition("Progressing", "True", reason, message, self.clock.now())
             wanted = wanted | {
                 "status": status | {"conditions": put_condition(status.get("conditions") or [], condition)}
             }
@@ -244,7 +247,7 @@ class Deployments(Controller):
         for each in old:
             if each["metadata"]["name"] in sizes:
                 await self._scale(deployment, each, sizes[each["metadata"]["name"]])
-        if not sizes and rollout.is_complete(deployment, deployment.get("status") or {}):
+        if not sizes and progress.is_complete(deployment, deployment.get("status") or {}):
             await self._clean_up(deployment)
 
     async def _recreate(self, deployment: Object) -> None:
@@ -259,7 +262,7 @@ class Deployments(Controller):
         new = new or await self._new_set(deployment, create=True)
         if new is not None:
             await self._scale(deployment, new, replicas_of(deployment))
-        if rollout.is_complete(deployment, deployment.get("status") or {}):
+        if progress.is_complete(deployment, deployment.get("status") or {}):
             await self._clean_up(deployment)
 
     async def _clean_up(self, deployment: Object) -> None:
@@ -281,7 +284,7 @@ class Deployments(Controller):
         """The status of a Deployment that is not rolled out now (paused, scaling or going away)."""
         deployment = self._fresh(deployment)
         sets = self._sets(deployment)
-        status = rollout.counts(deployment, rollout.find_new(deployment, sets), sets, self.clock.now())
+        status = progress.counts(deployment, rollout.find_new(deployment, sets), sets, self.clock.now())
         await self.cluster.update_status(DEPLOYMENTS, deployment, status)
         return None
 
@@ -292,12 +295,12 @@ class Deployments(Controller):
             return None
         sets = self._sets(deployment)
         now = self.clock.now()
-        status = rollout.rollout_status(deployment, rollout.find_new(deployment, sets), sets, now)
+        status = progress.rollout_status(deployment, rollout.find_new(deployment, sets), sets, now)
         deployment = await self.cluster.update_status(DEPLOYMENTS, deployment, status)
         current = find_condition(status["conditions"], "Progressing") or {}
-        seconds = rollout.deadline(deployment)
+        seconds = progress.deadline(deployment)
         ended = current.get("reason") in ("ProgressDeadlineExceeded", "NewReplicaSetAvailable")
-        if seconds is None or not current or ended or rollout.is_complete(deployment, status):
+        if seconds is None or not current or ended or progress.is_complete(deployment, status):
             return None
         return max(0.0, (parse(current["lastUpdateTime"]) + timedelta(seconds=seconds) - now).total_seconds()) + 1
 

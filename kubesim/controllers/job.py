@@ -13,10 +13,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from kubesim.controllers import indexes, jobrules
+from kubesim.controllers import indexes, jobrules, tally
 from kubesim.controllers.clock import stamp
 from kubesim.controllers.informer import Key, key_of
-from kubesim.controllers.jobrules import INDEX, TRACKING
+from kubesim.controllers.jobpods import new_pod
+from kubesim.controllers.jobrules import TRACKING
 from kubesim.controllers.kinds import JOBS, PODS
 from kubesim.controllers.meta import (
     condition,
@@ -28,9 +29,8 @@ from kubesim.controllers.meta import (
     is_ready,
     labels_of,
     phase,
-    without_zeros,
 )
-from kubesim.controllers.owners import claim, pod_from
+from kubesim.controllers.owners import claim
 from kubesim.controllers.runtime import Cluster, Controller, is_terminating
 from kubesim.errors import ApiError, Invalid, NotFound
 from kubesim.resources import Object
@@ -101,7 +101,7 @@ class Jobs(Controller):
         """The Job and its pods as they are now; uncounted and newly ended pods are in the sums."""
         pods = self.pods.controlled(job["metadata"]["uid"])
         status = job.get("status") or {}
-        uncounted = _uncounted(status)
+        uncounted = tally.uncounted(status)
         here = Round(job, pods, [pod for pod in pods if is_active(pod)])
         ended = [p for p in pods if jobrules.tracked(p) and p["metadata"]["uid"] not in {*uncounted[0], *uncounted[1]}]
         failed = [p for p in ended if jobrules.is_failed(p, job) and not jobrules.is_ignored(job, p)]
@@ -124,13 +124,15 @@ class Jobs(Controller):
             if found is not None and found["status"] == "True":
                 return job
             self.recorder.event(JOBS, job, "Normal", "Suspended", "Job suspended")
-            status = _with(status, _condition("Suspended", "True", "JobSuspended", "Job suspended", now))
+            status = tally.with_condition(
+                status, tally.condition("Suspended", "True", "JobSuspended", "Job suspended", now)
+            )
             return await self.cluster.update_status(JOBS, job, {k: v for k, v in status.items() if k != "startTime"})
         if found is not None and found["status"] == "True":
             self.recorder.event(JOBS, job, "Normal", "Resumed", "Job resumed")
-            status = _with(status, _condition("Suspended", "False", "JobResumed", "Job resumed", now)) | {
-                "startTime": now
-            }
+            status = tally.with_condition(
+                status, tally.condition("Suspended", "False", "JobResumed", "Job resumed", now)
+            ) | {"startTime": now}
             return await self.cluster.update_status(JOBS, job, status)
         if status.get("startTime"):
             return job
@@ -176,10 +178,10 @@ class Jobs(Controller):
         return enough and not here.active
 
     def _failure(self, reason: str, message: str) -> Object:
-        return _condition("FailureTarget", "True", reason, message, stamp(self.clock.now()))
+        return tally.condition("FailureTarget", "True", reason, message, stamp(self.clock.now()))
 
     def _success(self, reason: str, message: str) -> Object:
-        return _condition("SuccessCriteriaMet", "True", reason, message, stamp(self.clock.now()))
+        return tally.condition("SuccessCriteriaMet", "True", reason, message, stamp(self.clock.now()))
 
     # acting
 
@@ -254,13 +256,13 @@ class Jobs(Controller):
         ]  # those that `_look` judged, no newer ones
         uncounted = self._collect(here, status, ended)
         if ended or any(uncounted):
-            status = status | {"uncountedTerminatedPods": _lists(*uncounted)}
+            status = status | {"uncountedTerminatedPods": tally.lists(*uncounted)}
             if here.outcome is not None:
-                status = _with(status, here.outcome)
+                status = tally.with_condition(status, here.outcome)
             here.job = await self._write(here.job, status)
         await self._free(ended)
         held = {p["metadata"]["uid"] for p in self.pods.controlled(here.job["metadata"]["uid"]) if jobrules.tracked(p)}
-        status = _settle(status, held)
+        status = tally.settled(status, held)
         status = self._finish(here, status, held)
         await self._write(here.job, status)
 
@@ -280,7 +282,7 @@ class Jobs(Controller):
             status["succeeded"] = len(here.done)
             if here.job["spec"].get("backoffLimitPerIndex") is not None:
                 status["failedIndexes"] = indexes.text_of(here.given_up)
-        return _trimmed(status, here.job)
+        return tally.trimmed(status, here.job)
 
     def _ends(self, pod: Object, here: Round) -> bool:
         """Whether the pod's story is over for this Job, so that it is to be counted and let go."""
@@ -288,7 +290,7 @@ class Jobs(Controller):
 
     def _collect(self, here: Round, status: Object, ended: Sequence[Object]) -> tuple[list[str], list[str]]:
         """uncountedTerminatedPods with newly ended pods: (succeeded, failed). Indexed successes are counted by index instead."""
-        succeeded, failed = _uncounted(status)
+        succeeded, failed = tally.uncounted(status)
         known = {*succeeded, *failed}
         for pod in ended:
             uid = pod["metadata"]["uid"]
@@ -306,12 +308,12 @@ class Jobs(Controller):
         outcome = here.outcome
         if outcome is None:
             return status
-        status = _with(status, outcome)
-        if held or any(_uncounted(status)) or status.get("active") or status.get("terminating"):
+        status = tally.with_condition(status, outcome)
+        if held or any(tally.uncounted(status)) or status.get("active") or status.get("terminating"):
             return status
         now = stamp(self.clock.now())
         kind = "Complete" if outcome["type"] == "SuccessCriteriaMet" else "Failed"
-        status = _with(status, _condition(kind, "True", outcome["reason"], outcome["message"], now))
+        status = tally.with_condition(status, tally.condition(kind, "True", outcome["reason"], outcome["message"], now))
         if kind == "Complete":
             self.recorder.event(JOBS, here.job, "Normal", "Completed", "Job completed")
             return status | {"completionTime": now}
@@ -335,83 +337,6 @@ class Jobs(Controller):
             owner = controller_of(pod)
             if jobrules.tracked(pod) and (owner is None or (owner["kind"], owner["name"]) == ("Job", key.name)):
                 await self._free_pod(pod)
-
-
-def new_pod(job: Object, index: int | None) -> Object:
-    """A tracked pod of the Job; with an index it is told so by annotation, label, host name and JOB_COMPLETION_INDEX."""
-    pod = pod_from(job["spec"]["template"], JOBS, job)
-    metadata = pod["metadata"]
-    metadata["finalizers"] = [*(metadata.get("finalizers") or ()), TRACKING]
-    if index is None:
-        return pod
-    name = job["metadata"]["name"]
-    metadata["generateName"] = f"{name}-{index}-"
-    metadata["annotations"] = (metadata.get("annotations") or {}) | {INDEX: str(index)}
-    metadata["labels"] = (metadata.get("labels") or {}) | {INDEX: str(index)}
-    pod["spec"] = _with_index(pod["spec"]) | {"hostname": f"{name}-{index}"}
-    return pod
-
-
-def _with_index(spec: Object) -> Object:
-    source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX}']"}}
-    entry = {"name": "JOB_COMPLETION_INDEX", "valueFrom": source}
-
-    def told(container: Object) -> Object:
-        env = container.get("env") or []
-        return container if any(e["name"] == entry["name"] for e in env) else container | {"env": [*env, entry]}
-
-    return spec | {
-        group: [told(c) for c in spec[group]] for group in ("initContainers", "containers") if spec.get(group)
-    }
-
-
-def _condition(kind: str, status: str, reason: str, message: str, now: str) -> Object:
-    return {
-        "type": kind,
-        "status": status,
-        "lastProbeTime": now,
-        "lastTransitionTime": now,
-        "reason": reason,
-        "message": message,
-    }
-
-
-def _with(status: Object, new: Object) -> Object:
-    """The status with `new` added, or in place of a condition of its type that said something else."""
-    conditions = status.get("conditions") or []
-    old = next((c for c in conditions if c["type"] == new["type"]), None)
-    if old is None:
-        return status | {"conditions": [*conditions, new]}
-    if old["status"] == new["status"]:
-        return status
-    return status | {"conditions": [new if c is old else c for c in conditions]}
-
-
-def _uncounted(status: Object) -> tuple[list[str], list[str]]:
-    found = status.get("uncountedTerminatedPods") or {}
-    return list(found.get("succeeded") or ()), list(found.get("failed") or ())
-
-
-def _lists(succeeded: list[str], failed: list[str]) -> Object:
-    return without_zeros({"succeeded": succeeded, "failed": failed})
-
-
-def _settle(status: Object, held: set[str]) -> Object:
-    """Move uids whose pods carry no finalizer any more into the counts."""
-    succeeded, failed = _uncounted(status)
-    counted = [sum(uid not in held for uid in uids) for uids in (succeeded, failed)]
-    moved = {
-        "succeeded": (status.get("succeeded") or 0) + counted[0],
-        "failed": (status.get("failed") or 0) + counted[1],
-        "uncountedTerminatedPods": _lists([u for u in succeeded if u in held], [u for u in failed if u in held]),
-    }
-    return {name: value for name, value in (status | moved).items() if value or name not in ("succeeded", "failed")}
-
-
-def _trimmed(status: Object, job: Object) -> Object:
-    """Go's omitempty for the fields this module writes."""
-    optional = ("active", "succeeded", "failed", "completedIndexes", "failedIndexes")
-    return {name: value for name, value in status.items() if value or name not in optional}
 
 
 def _soonest(*waits: float | None) -> float | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubesim.errors import NotFound
-from kubesim.node import environment, network, runtime, volumes
+from kubesim.node import daemons, environment, network, volumes
 from kubesim.node.environment import ConfigError
 from kubesim.node.host import Host
 from kubesim.node.images import Image, InvalidImageName
@@ -176,8 +176,8 @@ def _labels(pod: Object, container: Container) -> dict[str, str]:
 
 async def _environment(host: Host, pod: Object, spec: Object, image: Image, place: Place) -> dict[str, str]:
     namespace = pod["metadata"]["namespace"]
-    base = runtime.base_environment() | {"HOME": "/tmp"} | image.env | {"HOSTNAME": place.hostname}
-    ours = runtime.base_environment()["PATH"].split(os.pathsep)[0]
+    base = daemons.base_environment() | {"HOME": "/tmp"} | image.env | {"HOSTNAME": place.hostname}
+    ours = daemons.base_environment()["PATH"].split(os.pathsep)[0]
     if "PATH" in image.env:
         base["PATH"] = f"{ours}{os.pathsep}{image.env['PATH']}"
     services = environment.service_variables(

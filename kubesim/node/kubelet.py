@@ -12,6 +12,7 @@ from kubesim.client import Client
 from kubesim.controllers.clock import SystemClock
 from kubesim.controllers.informer import Informer
 from kubesim.node import mounts, network
+from kubesim.node.daemons import end_all
 from kubesim.node.host import Host, Options
 from kubesim.node.images import ImageStore
 from kubesim.node.isolation import Isolation
@@ -19,7 +20,7 @@ from kubesim.node.pods import PodWorker
 from kubesim.node.presence import Presence
 from kubesim.node.pressure import Pressure
 from kubesim.node.probes import Prober
-from kubesim.node.runtime import Exit, Found, Runtime, end_all, shim_key
+from kubesim.node.runtime import Exit, Found, Runtime, shim_key
 from kubesim.node.services import Services
 from kubesim.node.warm import Warmer
 from kubesim.resources import Object

@@ -12,7 +12,8 @@ from typing import Literal
 import aiohttp
 
 from kubesim.node.network import real_port
-from kubesim.node.runtime import Runtime, RuntimeFailure
+from kubesim.node.runtime import Runtime
+from kubesim.node.wire import RuntimeFailure
 from kubesim.resources import Object
 
 Kind = Literal["startup", "readiness", "liveness"]

@@ -4,8 +4,6 @@ A runtime belongs to one state directory. It finds the shims that an earlier ser
 noticed by its closed connection, its containers are reported as lost (exit code 137) and the next start makes a new one.
 """
 
-# os.* on purpose: this runs between fork and exec, in every container, or in a tight loop.
-# ruff: noqa: PTH120
 from __future__ import annotations
 
 import asyncio
@@ -15,27 +13,21 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import kubesim
 from kubesim.node import logs, processes
+from kubesim.node.daemons import base_environment, spawn
 from kubesim.node.images import Image
 from kubesim.node.launch import Launch
 from kubesim.node.rules import Rules
+from kubesim.node.wire import Connection, Process, RuntimeFailure, connect_twice, unix_socket
 
 PLAIN = "plain"
-_GRACE_SECONDS = 30.0
 _KILL_SECONDS = 5.0
 _START_SECONDS = 60.0
-_LINE = 64 * 1024 * 1024
-
-
-class RuntimeFailure(Exception):
-    """The runtime could not do what it was asked; the message is what a pod's status shows."""
 
 
 @dataclass(frozen=True)
@@ -70,94 +62,6 @@ def shim_key(image: Image) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class Connection:
-    """Requests to one shim, answered in order."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-        self.lock = asyncio.Lock()
-
-    async def ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises RuntimeFailure where the shim refuses, ConnectionError where it is gone."""
-        async with self.lock:
-            self.writer.write(json.dumps(body).encode() + b"\n")
-            await self.writer.drain()
-            answer = await self.read()
-        if "error" in answer:
-            raise RuntimeFailure(answer["error"])
-        return answer
-
-    async def read(self) -> dict[str, Any]:
-        line = await self.reader.readline()
-        if not line:
-            raise ConnectionResetError("the shim has ended")
-        return dict(json.loads(line))
-
-    def close(self) -> None:
-        self.writer.close()
-
-
-def unix_socket(folder: Path, name: str) -> socket.socket:
-    """A connected socket; the path may be longer than a unix address allows."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    handle = -1
-    try:
-        handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-        connection.connect(f"/proc/self/fd/{handle}/{name}")
-    except OSError:
-        connection.close()
-        raise
-    finally:
-        if handle >= 0:
-            os.close(handle)
-    connection.setblocking(False)
-    return connection
-
-
-async def connect(folder: Path, name: str = "shim.sock") -> Connection:
-    reader, writer = await asyncio.open_unix_connection(sock=unix_socket(folder, name), limit=_LINE)
-    return Connection(reader, writer)
-
-
-async def _connect_twice(folder: Path) -> tuple[Connection, Connection]:
-    """One connection to ask, one to listen."""
-    first = await connect(folder)
-    try:
-        return first, await connect(folder)
-    except BaseException:
-        first.close()
-        raise
-
-
-def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log: Path) -> int:
-    """A process of its own session that outlives this one; its pid."""
-    root = str(Path(kubesim.__file__).resolve().parents[1])
-    variables = {**env, "PYTHONPATH": root, "KUBESIM_IMPORT_ROOT": "" if "site-packages" in root else root}
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-        (os.POSIX_SPAWN_DUP2, 1, 2),
-    ]
-    argv = [sys.executable, "-P", "-m", module, *arguments]
-    return os.posix_spawn(
-        sys.executable, argv, variables, file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE], setsigmask=[]
-    )
-
-
-def base_environment() -> dict[str, str]:
-    """What every program on the node starts with; nothing of the user's own environment leaks in."""
-    path = [
-        os.path.dirname(sys.executable),
-        "/usr/local/sbin",
-        "/usr/local/bin",
-        "/usr/sbin",
-        "/usr/bin",
-        "/sbin",
-        "/bin",
-    ]
-    return {"PATH": os.pathsep.join(path), "LANG": "C.UTF-8"}
-
-
 class Runtime:
     """Containers by id. `on_exit` is called, on the event loop, once for each container that ends."""
 
@@ -178,7 +82,7 @@ class Runtime:
         (self.folder / "shims").mkdir(parents=True, exist_ok=True)
         for place in sorted((self.folder / "shims").iterdir()):
             with contextlib.suppress(OSError):
-                await self._watch(place.name, *await _connect_twice(place))
+                await self._watch(place.name, *await connect_twice(place))
         return [found for found in map(self._found, sorted((self.folder / "containers").glob("*/state.json"))) if found]
 
     async def stop(self) -> None:
@@ -238,7 +142,7 @@ class Runtime:
         deadline = asyncio.get_running_loop().time() + _START_SECONDS
         while True:
             try:
-                asking, watching = await _connect_twice(place)
+                asking, watching = await connect_twice(place)
                 break
             except OSError as error:
                 if asyncio.get_running_loop().time() > deadline or self._has_ended(pid):
@@ -398,54 +302,5 @@ class Runtime:
         return process
 
 
-class Process:
-    """What an exec started. Closing it leaves the process alone; `kill` ends it."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-
-    async def begin(self) -> None:
-        try:
-            answer = await self.connection.read()
-        except ConnectionError as error:
-            raise RuntimeFailure("container is not running") from error
-        if message := answer.get("failed") or answer.get("error"):
-            self.connection.close()
-            raise RuntimeFailure(message)
-
-    async def wait(self) -> int:
-        """Its exit code; 137 where the shim died with it."""
-        try:
-            while True:
-                answer = await self.connection.read()
-                if "exit" in answer:
-                    return int(answer["exit"])
-        except ConnectionError:
-            return 137
-
-    def kill(self) -> None:
-        self.connection.writer.write(b'{"op": "kill"}\n')
-
-    def close(self) -> None:
-        self.connection.close()
-
-
 def _exit(id: str, body: Mapping[str, Any]) -> Exit:
     return Exit(id, code=body["code"], signal=body["signal"], finished_at=body["finishedAt"])
-
-
-async def end_all(state: Path) -> None:
-    """End every shim, with its containers, then the proxy of a state directory; also without a server."""
-    folder = Path(state) / "node"
-    await asyncio.gather(*(_end(place, "shim.sock") for place in (folder / "shims").glob("*")))
-    await _end(folder / "proxy", "proxy.sock")
-
-
-async def _end(place: Path, name: str) -> None:
-    with contextlib.suppress(OSError, RuntimeFailure):
-        connection = await connect(place, name)
-        await connection.ask({"op": "shutdown", "grace": _GRACE_SECONDS})
-        with contextlib.suppress(ConnectionError):
-            while True:
-                await connection.read()
-        connection.close()

@@ -12,9 +12,10 @@ from typing import Any
 
 from kubesim.controllers.informer import Informer
 from kubesim.node import network
+from kubesim.node.daemons import base_environment, spawn
 from kubesim.node.host import Host
 from kubesim.node.rules import Rules
-from kubesim.node.runtime import Connection, base_environment, connect, spawn
+from kubesim.node.wire import Connection, connect
 from kubesim.resources import Object
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from kubesim.node import containers, logs, probes, status
 from kubesim.node.containers import Waiting
 from kubesim.node.images import Image, InvalidImageName, normalize
 from kubesim.node.podstate import PodState
-from kubesim.node.runtime import RuntimeFailure
 from kubesim.node.status import Container, Run
 from kubesim.node.stopping import Stopping
+from kubesim.node.wire import RuntimeFailure
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from kubesim.api.request import Request, Response
 from kubesim.api.streams import files, find
 from kubesim.api.streams.find import Target
 from kubesim.errors import BadRequest, InternalError
-from kubesim.node.runtime import Process, RuntimeFailure
+from kubesim.node.wire import Process, RuntimeFailure
 from kubesim.resources import Object, Resource
 
 if TYPE_CHECKING:

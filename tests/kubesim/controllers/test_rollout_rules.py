@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubesim.controllers import rollout
+from kubesim.controllers import progress, rollout
 from kubesim.resources import Object
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
@@ -130,18 +130,18 @@ def test_the_deadline_counts_from_the_last_progress() -> None:
     at = "2026-11-22T04:00:00Z"
     stuck = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "lastUpdateTime": at}
     body = deployment(progressDeadlineSeconds=60) | {"status": {"conditions": [stuck]}}
-    assert not rollout.is_timed_out(body, NOW + timedelta(seconds=60))
-    assert rollout.is_timed_out(body, NOW + timedelta(seconds=61))
+    assert not progress.is_timed_out(body, NOW + timedelta(seconds=60))
+    assert progress.is_timed_out(body, NOW + timedelta(seconds=61))
     stuck["reason"] = "NewReplicaSetAvailable"
-    assert not rollout.is_timed_out(body, NOW + timedelta(seconds=61))
-    assert not rollout.is_timed_out(deployment() | {"status": {"conditions": [stuck]}}, NOW + timedelta(days=1))
+    assert not progress.is_timed_out(body, NOW + timedelta(seconds=61))
+    assert not progress.is_timed_out(deployment() | {"status": {"conditions": [stuck]}}, NOW + timedelta(days=1))
 
 
 def test_conditions_move_to_the_end_only_when_they_change() -> None:
-    one = rollout.progress("A", "True", "R", "m", NOW)
-    two = rollout.progress("B", "True", "R", "m", NOW)
+    one = progress.new_condition("A", "True", "R", "m", NOW)
+    two = progress.new_condition("B", "True", "R", "m", NOW)
     later = NOW + timedelta(seconds=5)
-    assert rollout.put_condition([one, two], rollout.progress("A", "True", "R", "other", later)) == [one, two]
-    moved = rollout.put_condition([one, two], rollout.progress("A", "True", "S", "m", later))
+    assert progress.put_condition([one, two], progress.new_condition("A", "True", "R", "other", later)) == [one, two]
+    moved = progress.put_condition([one, two], progress.new_condition("A", "True", "S", "m", later))
     assert [c["type"] for c in moved] == ["B", "A"]
     assert moved[1]["lastTransitionTime"] == one["lastTransitionTime"] < moved[1]["lastUpdateTime"]

@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-from kubesim.node import runtime
+from kubesim.node import daemons
 from kubesim.server import Settings, running
 from tests.kubesim.node.lab import NAMESPACE, Lab, build_image, container, prepare
 
@@ -50,7 +50,7 @@ async def test_running_pods_are_adopted_and_ended_ones_are_found(tmp_path: Path)
             await lab.client.delete("v1/pods", "stays", NAMESPACE)
             await lab.gone("stays")
     finally:
-        await runtime.end_all(state)
+        await daemons.end_all(state)
 
 
 async def test_containers_whose_pod_was_deleted_meanwhile_are_ended(tmp_path: Path) -> None:
@@ -70,4 +70,4 @@ async def test_containers_whose_pod_was_deleted_meanwhile_are_ended(tmp_path: Pa
             assert list((state / "node" / "containers").iterdir()) == []
             assert list((state / "node" / "logs").iterdir()) == []
     finally:
-        await runtime.end_all(state)
+        await daemons.end_all(state)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kubesim.node import runtime
+from kubesim.node import daemons, wire
 from kubesim.node.proxy import Proxy
 
 ADDRESS = "127.11.250.7"
@@ -126,7 +126,7 @@ async def test_a_proxy_that_was_killed_begins_with_what_it_had(tmp_path: Path, b
     folder, port = tmp_path / "proxy", free_port()
     folder.mkdir()
     for attempt in (1, 2):
-        pid = runtime.spawn("kubesim.node.proxy", [str(folder)], env=runtime.base_environment(), log=folder / "log")
+        pid = daemons.spawn("kubesim.node.proxy", [str(folder)], env=daemons.base_environment(), log=folder / "log")
         connection = await until_connected(folder)
         if attempt == 1:
             assert await connection.ask({"frontends": [frontend(port, backends)]}) == {"problems": []}
@@ -139,11 +139,11 @@ async def test_a_proxy_that_was_killed_begins_with_what_it_had(tmp_path: Path, b
         await asyncio.to_thread(os.waitpid, pid, 0)
 
 
-async def until_connected(folder: Path) -> runtime.Connection:
+async def until_connected(folder: Path) -> wire.Connection:
     """Once the new process holds the socket: an old one's is refused."""
     for _ in range(500):
         try:
-            return await runtime.connect(folder, "proxy.sock")
+            return await wire.connect(folder, "proxy.sock")
         except OSError:
             await asyncio.sleep(0.02)
     raise AssertionError((folder / "log").read_text())

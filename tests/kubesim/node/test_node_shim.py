@@ -14,10 +14,11 @@ from typing import NoReturn
 
 import pytest
 
-from kubesim.node import birth, logs, mounts, runtime, shim
+from kubesim.node import birth, daemons, logs, mounts, shim, wire
 from kubesim.node.images import Image
 from kubesim.node.launch import Launch, Mount
-from kubesim.node.runtime import Exit, Runtime, RuntimeFailure
+from kubesim.node.runtime import Exit, Runtime
+from kubesim.node.wire import RuntimeFailure
 
 
 def image(*preload: str) -> Image:
@@ -54,7 +55,7 @@ class World:
         place = self.folder / "containers" / id
         place.mkdir(parents=True)
         labels = {"uid": "u", "namespace": "n", "pod": "p", "container": id, "attempt": "0"}
-        env = runtime.base_environment() | {"HOME": "/tmp", "KUBESIM_CONTAINER": id}
+        env = daemons.base_environment() | {"HOME": "/tmp", "KUBESIM_CONTAINER": id}
         fields: dict[str, object] = {"cwd": "/", "env": env, "labels": labels} | options
         return Launch(id=id, argv=argv, folder=str(place), log=str(self.folder / "logs" / f"{id}.log"), **fields)  # type: ignore[arg-type]
 
@@ -79,7 +80,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await made.runtime.start()
     yield made
     await made.runtime.stop()
-    await runtime.end_all(tmp_path)
+    await daemons.end_all(tmp_path)
 
 
 @pytest.mark.parametrize("kind", [PLAIN, WARM], ids=["exec", "fork"])
@@ -96,7 +97,7 @@ async def test_a_python_program_sees_a_fresh_interpreter(world: World, tmp_path:
         ["python", str(tmp_path / "prog.py"), "x"],
         image=kind,
         cwd=str(tmp_path),
-        env=runtime.base_environment() | {"A": "1"},
+        env=daemons.base_environment() | {"A": "1"},
     )
     assert (await world.exit("c")).code == 7
     path = str(tmp_path / "prog.py")
@@ -189,7 +190,7 @@ async def test_containers_outlive_the_server_and_exits_are_found_later(world: Wo
 async def test_a_killed_shim_takes_its_containers_along_and_the_next_start_makes_another(world: World) -> None:
     await world.run("c", ["sh", "-c", "setsid sleep 985 & echo; wait"])
     await until(lambda: world.output("c") != b"")
-    connection = await runtime.connect(world.folder / "shims" / "plain")
+    connection = await wire.connect(world.folder / "shims" / "plain")
     pid = (await connection.ask({"op": "list"}))["pid"]
     connection.close()
     os.kill(pid, signal.SIGKILL)
@@ -202,7 +203,7 @@ async def test_a_killed_shim_takes_its_containers_along_and_the_next_start_makes
 
 async def test_exec_runs_beside_the_container_and_its_exit_code_comes_back(world: World) -> None:
     await world.run(
-        "c", ["sleep", "100"], env=runtime.base_environment() | {"WHO": "me", "KUBESIM_CONTAINER": "c"}, cwd="/usr"
+        "c", ["sleep", "100"], env=daemons.base_environment() | {"WHO": "me", "KUBESIM_CONTAINER": "c"}, cwd="/usr"
     )
     read, write = os.pipe()
     null = os.open(os.devnull, os.O_RDWR)
