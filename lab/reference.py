@@ -34,7 +34,7 @@ def _tasks() -> Iterator[str]:
 
     yield "## Tasks\n"
     yield "`./inv TASK --help` prints the same. An option's first letter is its short form where no other option has it.\n"
-    yield "Bash completes tasks and options after:\n\n    source <(./inv --print-completion-script bash | sed 's#`invoke #`./inv #')\n"
+    yield "Bash and zsh complete tasks and options after:\n\n    source <(./inv --print-completion-script bash)      # or zsh\n"
     for name in tasks.ns.task_names:
         task = tasks.ns[name]
         arguments = arguments_of(task)
