@@ -8,6 +8,7 @@ login, so there is no Secret; Kubernetes pulls without one then. Every `up` writ
 from __future__ import annotations
 
 import json
+import shutil
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,16 +41,24 @@ def login(host: str) -> Mapping[str, str] | None:
     from docker import auth
     from docker.errors import DockerException
 
+    config = auth.load_config()
+    helper = config.get_credential_store(host)
+    if helper and shutil.which(f"docker-credential-{helper}") is None:
+        raise _unreadable(host, f"docker-credential-{helper} is not on PATH")
     try:
-        found = auth.load_config().resolve_authconfig(host)
+        found = config.resolve_authconfig(host)
     except DockerException as error:
-        raise LabError(
-            t("Docker's login of {host} cannot be read: {reason}", host=host, reason=error), f"docker login {host}"
-        ) from None
+        raise _unreadable(host, str(error)) from None
     lowered = {key.lower(): value for key, value in (found or {}).items()}
     if not lowered.get("username") or not lowered.get("password"):
         return None
     return {"username": lowered["username"], "password": lowered["password"]}
+
+
+def _unreadable(host: str, reason: str) -> LabError:
+    return LabError(
+        t("Docker's login of {host} cannot be read: {reason}", host=host, reason=reason), f"docker login {host}"
+    )
 
 
 def _secret(namespace: str, host: str, found: Mapping[str, str]) -> Object:

@@ -77,7 +77,7 @@ def theirs() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def visitor(theirs: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def visitor(theirs: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """`./inv` as somebody with that kubeconfig as their own has it."""
     folder = tmp_path_factory.mktemp("visitor")
     (folder / "home" / ".kube").mkdir(parents=True)
@@ -86,7 +86,9 @@ def visitor(theirs: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     low = {"AWS": 14966, "MLFLOW": 31460, "SERVING": 31465, "DASHBOARD": 31470, "PIPELINES": 31475}
     ports = {f"LAB_PORTS_{name}": str(free_port(port, port + 5)) for name, port in low.items()}
     own = {"LAB_STATE": str(folder / "lab"), "HOME": str(folder / "home")}
-    return Lab({**kept, **ports, **own}, folder / "lab")
+    made = Lab({**kept, **ports, **own}, folder / "lab")
+    yield made
+    made.inv("down", "--purge")
 
 
 def everything(cluster: Cluster) -> set[str]:
@@ -119,7 +121,8 @@ def test_nothing_is_left_and_nothing_of_theirs_is_gone(theirs: Cluster, visitor:
     assert settled(theirs, before) == before
     visitor.inv("up", "--cluster", "current", "--tenants", "01", "--yes")
     assert json.loads(visitor.inv("status", "--json").stdout)["good"] is True
-    visitor.inv("train", "--tenant", "01", "--n-estimators", "20")
+    trained = visitor.inv("train", "--tenant", "01", "--n-estimators", "20")
+    assert "s3://mlops-training-user01/" in trained.stdout
     visitor.inv("verify", "--user", "01")
     for item in yaml.safe_load_all(STUBBORN):
         theirs.create(item)
