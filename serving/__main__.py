@@ -58,6 +58,7 @@ def main() -> int:
         create(service),
         host=settings.host,
         port=settings.port,
+        loop="uvloop",
         http="httptools",
         access_log=False,
         log_config=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -43,10 +44,11 @@ def application(service: Service) -> FastAPI:
         with suppress(asyncio.CancelledError):
             await task
 
-    app = FastAPI(title=_TITLE, version=service.settings.release, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(title=_TITLE, version=service.settings.release, lifespan=lifespan, docs_url=None, redoc_url=None)
     _predict(app, service)
     _state(app, service)
     _model(app, service)
+    _docs(app)
     v2.add(app, service)
     _errors(app)
     app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]
@@ -113,6 +115,18 @@ def _model(app: FastAPI, service: Service) -> None:
         )
 
 
+def _docs(app: FastAPI) -> None:
+    """A page of our own: FastAPI's loads Swagger UI from elsewhere, and is blank without a network. The policy says that this one does not."""
+    page = (Path(__file__).parent / "docs.html").read_bytes()
+    policy = (
+        "default-src 'none'; connect-src 'self'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    )
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return Response(page, media_type="text/html", headers={"content-security-policy": policy})
+
+
 def _errors(app: FastAPI) -> None:
     async def wrong(request: Request, error: Exception) -> Response:
         status, content = predict.problem(error, request.scope["request_id"])
@@ -125,7 +139,8 @@ def _errors(app: FastAPI) -> None:
 def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
     """FastAPI's document, with request bodies as the model in service takes them."""
     document = get_openapi(title=_TITLE, version=service.settings.release, description=_ABOUT, routes=app.routes)
-    described = schemas.requests(service.model) if service.model else {}
+    described, definitions = schemas.requests(service.model) if service.model else ({}, {})
+    document["components"]["schemas"] |= definitions
     for path, operations in document["paths"].items():
         for end, schema in described.items():
             if path.endswith(end) and "post" in operations:

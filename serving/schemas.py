@@ -68,19 +68,22 @@ def batch(model: Model) -> Schema:
 
 def infer(model: Model) -> Schema:
     """The Open Inference Protocol's request."""
-    schema = InferRequest.model_json_schema()
+    schema = InferRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     example = list(model.profile.golden[0][0])
     tensor = {"name": "features", "shape": [1, len(example)], "datatype": "FP64", "data": example}
     return schema | {"examples": [{"id": "1", "inputs": [tensor]}]}
 
 
-def requests(model: Model) -> dict[str, Schema]:
-    """Request bodies by the end of their path."""
-    return {
+def requests(model: Model) -> tuple[dict[str, Schema], dict[str, Schema]]:
+    """Request bodies by the end of their path, and what they refer to by name."""
+    asked = infer(model)
+    definitions = asked.pop("$defs")
+    bodies = {
         "/predict": {"anyOf": [form.model_json_schema() for form in one(model)]},
         "/predict/batch": batch(model),
-        "/infer": infer(model),
+        "/infer": asked,
     }
+    return bodies, definitions
 
 
 class Tensor(BaseModel):

@@ -32,51 +32,81 @@ def add(app: FastAPI, service: Service) -> None:
 def _server(app: FastAPI, service: Service) -> None:
     @app.get("/v2", tags=["v2"])
     async def server() -> Response:
+        """Who answers."""
         return _answer({"name": "iris-serving", "version": "1", "extensions": []})
 
     @app.get("/v2/health/live", tags=["v2"])
     async def live() -> Response:
+        """The process lives."""
         return _answer({"live": True})
 
     @app.get("/v2/health/ready", tags=["v2"])
     async def ready() -> Response:
+        """A model is loaded, and this process is not on its way out."""
         is_ready = service.model is not None and not service.draining
         return _answer({"ready": is_ready}, 200 if is_ready else 503)
 
 
 def _models(app: FastAPI, service: Service) -> None:
-    @app.get("/v2/models/{name}/versions/{version}/ready", tags=["v2"])
-    @app.get("/v2/models/{name}/ready", tags=["v2"])
-    async def model_ready(name: str, version: str = "") -> Response:
-        found = _find(service, name, version)
-        return found if isinstance(found, Response) else _answer({"name": name, "ready": True})
+    """Every route twice, as the protocol has them: of the model, and of one version of it."""
+    failures: dict[int | str, dict[str, Any]] = {status: {"model": schemas.Failure} for status in (404, 503)}
+    answers = {200: {"model": schemas.InferAnswer}, **failures, 400: failures[404], 413: failures[404]}
+    model, version = "/v2/models/{name}", "/v2/models/{name}/versions/{version}"
 
-    @app.get("/v2/models/{name}/versions/{version}", tags=["v2"])
-    @app.get("/v2/models/{name}", tags=["v2"])
-    async def metadata(name: str, version: str = "") -> Response:
-        found = _find(service, name, version)
-        return found if isinstance(found, Response) else _answer(_metadata(found))
+    @app.get(f"{model}/ready", tags=["v2"], responses=failures)
+    async def model_ready(name: str) -> Response:
+        """The model answers."""
+        return _ready(service, name)
 
-    answers: dict[int | str, dict[str, Any]] = {
-        200: {"model": schemas.InferAnswer},
-        **{status: {"model": schemas.Failure} for status in (400, 404, 413, 503)},
-    }
+    @app.get(f"{version}/ready", tags=["v2"], responses=failures)
+    async def version_ready(name: str, version: str) -> Response:
+        """This version of the model answers."""
+        return _ready(service, name, version)
 
-    @app.post("/v2/models/{name}/versions/{version}/infer", tags=["v2"], responses=answers)
-    @app.post("/v2/models/{name}/infer", tags=["v2"], responses=answers)
-    async def infer(request: Request, name: str, version: str = "") -> Response:
-        found = _find(service, name, version)
-        if isinstance(found, Response):
-            return found
-        try:
-            body = await bodies.read(request.receive, BATCH_BYTES)
-            rows, labels, answer = await asyncio.to_thread(_infer, body, found)
-        except TooLarge as error:
-            return _answer({"error": str(error)}, 413)
-        except Unprocessable as error:
-            return _answer({"error": str(error)}, 400)
-        count(service, found, rows, labels)
-        return _answer(answer)
+    @app.get(model, tags=["v2"], responses=failures)
+    async def model_metadata(name: str) -> Response:
+        """What the model takes and answers."""
+        return _described(service, name)
+
+    @app.get(version, tags=["v2"], responses=failures)
+    async def version_metadata(name: str, version: str) -> Response:
+        """What this version of the model takes and answers."""
+        return _described(service, name, version)
+
+    @app.post(f"{model}/infer", tags=["v2"], responses=answers)
+    async def model_infer(request: Request, name: str) -> Response:
+        """Classes and probabilities of up to 10,000 rows."""
+        return await _inferred(service, request, name)
+
+    @app.post(f"{version}/infer", tags=["v2"], responses=answers)
+    async def version_infer(request: Request, name: str, version: str) -> Response:
+        """Classes and probabilities by this version."""
+        return await _inferred(service, request, name, version)
+
+
+def _ready(service: Service, name: str, version: str = "") -> Response:
+    found = _find(service, name, version)
+    return found if isinstance(found, Response) else _answer({"name": name, "ready": True})
+
+
+def _described(service: Service, name: str, version: str = "") -> Response:
+    found = _find(service, name, version)
+    return found if isinstance(found, Response) else _answer(_metadata(found))
+
+
+async def _inferred(service: Service, request: Request, name: str, version: str = "") -> Response:
+    found = _find(service, name, version)
+    if isinstance(found, Response):
+        return found
+    try:
+        body = await bodies.read(request.receive, BATCH_BYTES)
+        rows, labels, answer = await asyncio.to_thread(_infer, body, found)
+    except TooLarge as error:
+        return _answer({"error": str(error)}, 413)
+    except Unprocessable as error:
+        return _answer({"error": str(error)}, 400)
+    count(service, found, rows, labels)
+    return _answer(answer)
 
 
 def _find(service: Service, name: str, version: str) -> Model | Response:
