@@ -26,10 +26,11 @@ from lab.settings import ROOT, Tenant
 from lab.world import World
 from training.arguments import parse
 from training.errors import BadArguments
+from training.results import RESULT
 
 NAMESPACE = "mlops-training"
 MANIFEST = manifests.K8S / "04-training-job.yaml"
-RESULT, FAILED = "RESULT ", ("training failed: ", "promotion failed: ")
+FAILED = ("training failed: ", "promotion failed: ")
 # What the PodDefault gives to a tenant's pods; set here too, its webhook would refuse the pod for the conflict.
 GIVEN_BY_PODDEFAULT = (
     "MLFLOW_TRACKING_URI",

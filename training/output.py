@@ -11,8 +11,6 @@ from collections.abc import Callable, MutableMapping
 from training.errors import TrainingError
 from training.record import patience
 
-RESULT = "RESULT "
-
 
 def quiet(env: MutableMapping[str, str]) -> None:
     """Our own log lines and nothing of the libraries'; their patience as `training.record` has it."""

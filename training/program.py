@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from mlflow.entities import LoggedModel
@@ -20,39 +20,11 @@ from requests.exceptions import RequestException
 from training import data, model, package, picture, registry, source, stopping
 from training.arguments import Request
 from training.errors import NoSpace
-from training.output import RESULT
 from training.record import Recorder, Repeated
+from training.results import Result
 
 _log = logging.getLogger("training")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a training made; the last line of its output is this as JSON, after the word RESULT.
-
-    `version` is "" where none was asked for; `champion_reason` says why the alias stays where it was, where it does.
-    """
-
-    run_id: str
-    run_path: str
-    experiment_id: str
-    model: str
-    version: str
-    champion: bool
-    champion_before: str
-    champion_reason: str
-    artifact_uri: str
-    model_uri: str
-    model_digest: str
-    skops_digest: str
-    data_digest: str
-    accuracy: float
-    f1: float
-    seconds: float
-
-    def line(self) -> str:
-        return RESULT + json.dumps(asdict(self))
 
 
 def run(request: Request, client: MlflowClient) -> Result:

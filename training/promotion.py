@@ -7,13 +7,11 @@ here, with the alias where it was. The last line of the output is RESULT and JSO
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import mlflow.artifacts
@@ -25,28 +23,12 @@ from mlflow.tracking import MlflowClient
 from training import registry
 from training.errors import BadModel, NoSuchVersion
 from training.inspection import inspect
-from training.output import RESULT, quiet, reported
+from training.output import quiet, reported
 from training.record import reaching
+from training.results import Promoted
 
 _log = logging.getLogger("training")
 _GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-
-
-@dataclass(frozen=True)
-class Promoted:
-    """What came of it; `before` is the champion it found, "" for none. `reason` says why the alias did not move, where it did not."""
-
-    model: str
-    version: str
-    run_id: str
-    moved: bool
-    before: str
-    reason: str
-    model_digest: str
-    golden: int
-
-    def line(self) -> str:
-        return RESULT + json.dumps(asdict(self))
 
 
 def promote(client: MlflowClient, version: ModelVersion, *, if_better: bool, why: registry.Why) -> Promoted:

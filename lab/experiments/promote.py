@@ -6,30 +6,16 @@ In the cluster and not here: there are the libraries that load a model, and the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lab import training
 from lab.errors import LabError
 from lab.experiments.mlflow import Place
 from lab.experiments.runs import find
 from lab.messages import t
+from training.results import Promoted
 
 COMMAND = ("python", "-m", "training.promotion")
 KEPT_SECONDS = 600
-
-
-@dataclass(frozen=True)
-class Promoted:
-    """What came of it. `moved`: whether the alias moved now; where not, `reason` says why. `before`: the champion until then, "" for none."""
-
-    model: str
-    version: str
-    run_id: str
-    moved: bool
-    before: str
-    reason: str
-    model_digest: str
-    golden: int
 
 
 def promote(place: Place, which: str, *, model: str = "iris", say: training.Say) -> Promoted:

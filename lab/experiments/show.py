@@ -16,12 +16,12 @@ from rich.text import Text
 from lab.experiments import grid, leaderboard
 from lab.experiments.compare import Row as Compared
 from lab.experiments.leaderboard import Row
-from lab.experiments.promote import Promoted
 from lab.experiments.reproduce import Reproduced
 from lab.experiments.runs import Listed
 from lab.experiments.sweep import Outcome, Show
 from lab.messages import mark, t
 from lab.show import console
+from training.results import Promoted
 
 aside = Console(stderr=True, highlight=False)
 _STYLES = {"finished": "green", "running": "yellow", "failed": "red", "waiting": "dim"}

@@ -19,10 +19,10 @@ from lab.errors import LabError
 from lab.experiments import dead, grid, job, leaderboard, promote, tables
 from lab.experiments.leaderboard import Row
 from lab.experiments.mlflow import Mlflow, Place, Run
-from lab.experiments.promote import Promoted
 from lab.kube import Object
 from lab.messages import t
 from training.arguments import Parameters
+from training.results import Promoted
 
 PARENT, DATA, OUTCOME = "sweep_parent", "sweep_data", "sweep_outcome"
 LOOK_SECONDS = 0.7

@@ -13,6 +13,7 @@ from lab import training
 from lab.errors import LabError
 from lab.kube import Cluster, Kind, Object, Refused
 from lab.settings import Tenant
+from training import results
 
 TENANT = Tenant(
     num="01",
@@ -67,13 +68,13 @@ def follow(cluster: Recorded) -> tuple[Mapping[str, Any], list[str]]:
 
 
 def test_the_result_is_the_logs_last_line() -> None:
-    lines = ["2026 INFO run started", training.RESULT + json.dumps(RESULT)]
+    lines = ["2026 INFO run started", results.RESULT + json.dumps(RESULT)]
     cluster = Recorded(pods=[pod("p1", "Running")], logs={"p1": lines}, job={"status": {}}, events=[])
     assert follow(cluster) == (RESULT, ["  2026 INFO run started"])
 
 
 def test_a_second_attempt_is_followed_too() -> None:
-    logs = {"p1": ["training failed: S3 does not answer"], "p2": [training.RESULT + json.dumps(RESULT)]}
+    logs = {"p1": ["training failed: S3 does not answer"], "p2": [results.RESULT + json.dumps(RESULT)]}
     cluster = Recorded(pods=[pod("p2", "Running"), pod("p1", "Failed")], logs=logs, job={"status": {}}, events=[])
     assert follow(cluster) == (RESULT, ["  training failed: S3 does not answer"])
 

@@ -20,8 +20,8 @@ from tests.images.stack import Stack, s3
 from tests.training.support import request_for, versions
 from training import program, promotion, registry
 from training.errors import BadModel, NoSuchVersion
-from training.program import Result
 from training.registry import Move, earlier
+from training.results import Promoted, Result
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(400)]
 
@@ -31,12 +31,12 @@ def champion(client: MlflowClient, model: str) -> str:
     return str(found.version) if found else ""
 
 
-def by_hand(client: MlflowClient, model: str, number: str) -> promotion.Promoted:
+def by_hand(client: MlflowClient, model: str, number: str) -> Promoted:
     version = promotion.numbered(client, model, number)
     return promotion.promote(client, version, if_better=False, why="hand")
 
 
-def back(client: MlflowClient, model: str) -> promotion.Promoted:
+def back(client: MlflowClient, model: str) -> Promoted:
     return promotion.promote(client, promotion.previous(client, model), if_better=False, why="back")
 
 

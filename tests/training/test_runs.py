@@ -27,8 +27,7 @@ from tests.images.stack import BUCKET, ROOT, Stack, s3
 from tests.training.support import FAST, only_run, request_for, versions
 from training import program, registry
 from training.errors import BadData, FormsDiffer, Stopped, Unavailable
-from training.output import RESULT
-from training.program import Result
+from training.results import RESULT, Result
 
 # Warnings of MLflow and pandas about themselves, which the program silences too; the first test waits for the stack.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
