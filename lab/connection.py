@@ -35,12 +35,15 @@ class Connection:
     headers: Callable[[], dict[str, str]]
 
 
-def connect(kubeconfig: Path, context: str | None = None) -> Connection:
-    """Nothing is sent yet. Raises ClusterError for a file that is not a kubeconfig or has no such context."""
+def connect(kubeconfig: Path, context: str | None = None, *, environ: Mapping[str, str] | None = None) -> Connection:
+    """Nothing is sent yet. Raises ClusterError for a file that is not a kubeconfig or has no such context.
+
+    `environ` is what a sign-in program named in it (`aws eks get-token`) finds in its environment beside the shell's own.
+    """
     cluster, user = _chosen(kubeconfig, context)
     if set(cluster) <= _CLUSTER_FIELDS and set(user) <= _USER_FIELDS:
         return _plain(kubeconfig, cluster, user)
-    return _official(kubeconfig, context)
+    return _official(kubeconfig, context, environ or {})
 
 
 def _chosen(kubeconfig: Path, context: str | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -92,11 +95,16 @@ def _content(folder: Path, fields: Mapping[str, str], name: str) -> bytes:
     return (folder / fields[name]).read_bytes() if name in fields else b""
 
 
-def _official(kubeconfig: Path, context: str | None) -> Connection:
+def _official(kubeconfig: Path, context: str | None, environ: Mapping[str, str]) -> Connection:
     from kubernetes import client, config
 
     loaded = client.Configuration()
-    config.load_kube_config(str(kubeconfig), context=context, client_configuration=loaded)
+    if environ:
+        content = _with_environment(yaml.safe_load(kubeconfig.read_text()), environ)
+        loader = config.load_kube_config_from_dict
+        loader(content, context=context, client_configuration=loaded, temp_file_path=str(kubeconfig.parent))
+    else:
+        config.load_kube_config(str(kubeconfig), context=context, client_configuration=loaded)
     loaded.retries = False
     loaded.connection_pool_maxsize = CONNECTIONS
     api = client.ApiClient(loaded)
@@ -107,3 +115,13 @@ def _official(kubeconfig: Path, context: str | None) -> Connection:
         return found
 
     return Connection(loaded.host, api.rest_client.pool_manager, headers)
+
+
+def _with_environment(content: Any, environ: Mapping[str, str]) -> Any:
+    """The kubeconfig with `environ` for its sign-in programs; what they say themselves comes first."""
+    for entry in content.get("users") or []:
+        program = (entry.get("user") or {}).get("exec")
+        if program:
+            own = {item["name"]: item["value"] for item in program.get("env") or []}
+            program["env"] = [{"name": name, "value": value} for name, value in {**environ, **own}.items()]
+    return content

@@ -40,6 +40,11 @@ class Refused(ClusterError):
         self.code = code
         self.reason = reason
 
+    @property
+    def unknown(self) -> bool:
+        """Whether the cluster does not know who asks: a wrong credential (401), or none, which is system:anonymous's (403)."""
+        return self.code == 401 or '"system:anonymous"' in self.message
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -66,16 +71,23 @@ class Cluster:
     """One identity's view of one cluster: the kubeconfig decides who asks. Safe to use from several threads."""
 
     def __init__(
-        self, kubeconfig: Path, context: str | None = None, *, image: Callable[[str], str] | None = None
+        self,
+        kubeconfig: Path,
+        context: str | None = None,
+        *,
+        image: Callable[[str], str] | None = None,
     ) -> None:
         """`image` gives the name by which the cluster's nodes know an image of the lab's; manifests are sent with those."""
         self.kubeconfig = kubeconfig
         self.context = context
         self._image = image
+        self.environ: Mapping[
+            str, str
+        ] = {}  # for the sign-in program that the kubeconfig may name; set before the first request
 
     @cached_property
     def connection(self) -> Connection:
-        return connect(self.kubeconfig, self.context)
+        return connect(self.kubeconfig, self.context, environ=self.environ)
 
     def request(
         self,

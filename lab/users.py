@@ -129,17 +129,13 @@ def read_keys(settings: Settings, user: str) -> Keys | None:
         return None
 
 
-def environment(settings: Settings, tenant: Tenant) -> dict[str, str]:
-    """What a student's shell has: the course's variables, and clients pointed at the lab by this user's own files."""
+def sign_in(settings: Settings, tenant: Tenant) -> dict[str, str]:
+    """What AWS's tools need to be the tenant; {} where the tenant has no keys."""
     keys = read_keys(settings, tenant.user)
-    if keys is None or not kubeconfig_path(settings, tenant).exists():
-        raise LabError(t("tenant {user} has not been started", user=tenant.user), f"./inv up --tenants {tenant.num}")
+    if keys is None:
+        return {}
     ini = str(folder(settings, tenant) / "aws.ini")
-    s3 = routes.endpoint(settings, "s3")
     return {
-        "USER_NUM": tenant.num,
-        "NAMESPACE": tenant.namespace,
-        "S3_BUCKET": tenant.bucket,
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,
         **routes.variables(settings),
@@ -147,6 +143,20 @@ def environment(settings: Settings, tenant: Tenant) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": keys.secret,
         "AWS_CONFIG_FILE": ini,
         "AWS_SHARED_CREDENTIALS_FILE": ini,
+    }
+
+
+def environment(settings: Settings, tenant: Tenant) -> dict[str, str]:
+    """What a student's shell has: the course's variables, and clients pointed at the lab by this user's own files."""
+    signed_in = sign_in(settings, tenant)
+    if not signed_in or not kubeconfig_path(settings, tenant).exists():
+        raise LabError(t("tenant {user} has not been started", user=tenant.user), f"./inv up --tenants {tenant.num}")
+    s3 = routes.endpoint(settings, "s3")
+    return {
+        "USER_NUM": tenant.num,
+        "NAMESPACE": tenant.namespace,
+        "S3_BUCKET": tenant.bucket,
+        **signed_in,
         "KUBECONFIG": str(kubeconfig_path(settings, tenant)),
         **({"MLFLOW_S3_ENDPOINT_URL": s3} if s3 else {}),
     }

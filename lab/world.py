@@ -60,15 +60,20 @@ class World:
         return not self.provider.capabilities.owned and kept != self.provider.name
 
     def cluster_as(self, tenant: Tenant) -> Cluster:
-        """The cluster as the tenant; on a visit, as whoever asks."""
-        path = users.kubeconfig_path(self.settings, tenant)
+        """The cluster as the tenant; on a visit, as whoever asks.
+
+        A tenant who typed `aws eks update-kubeconfig` has a kubeconfig that signs in with AWS keys: the tenant's, not those of this shell.
+        """
+        path, environ = users.kubeconfig_path(self.settings, tenant), users.sign_in(self.settings, tenant)
         if self.visiting and (visitor := self.provider.visitor()) is not None:
-            path = visitor
+            path, environ = visitor, {}
         if not path.exists():
             raise LabError(
                 t("tenant {user} has not been started", user=tenant.user), f"./inv up --tenants {tenant.num}"
             )
-        return self.cluster_with(path)
+        made = self.cluster_with(path)
+        made.environ = environ
+        return made
 
     def aws_as(self, tenant: Tenant) -> Clients:
         """AWS as the tenant. Without keys every call says so: the checks that need none still run."""

@@ -58,7 +58,7 @@ def _ask_list(subject: Subject, question: tuple[str, ...], selector: str) -> lis
 
 
 def _cure(subject: Subject, error: Refused) -> str:
-    if error.code == 401:
+    if error.unknown:
         settings = subject.settings
         return f"aws eks update-kubeconfig --region {settings.region} --name {settings.eks_cluster}"
     return f"./inv up --tenants {subject.tenant.num}"
@@ -71,7 +71,7 @@ def refused(
     try:
         subject.cluster.request(method, path, body, query=query)
     except Refused as error:
-        if error.code == 401:
+        if error.unknown:
             raise Failed(error.message, _cure(subject, error)) from None
         return error.code == 403
     return False
