@@ -205,6 +205,9 @@ def broken(world: World, fault: Fault, tenant: Tenant) -> None:
     console.print(t("  or                ./inv mend {name} --user {number}", name=fault.name, number=tenant.num))
 
 
+_ROLES = {"student": mark("student"), "instructor": mark("instructor")}
+
+
 def people(world: World, *, as_json: bool) -> None:
     from lab import fresh
 
@@ -215,7 +218,7 @@ def people(world: World, *, as_json: bool) -> None:
     for tenant in world.settings.people:
         state = t("up") if tenant.num in started else t("not started")
         console.print(
-            f"{tenant.user}  {left(t(tenant.role), 11)}{tenant.namespace:<18}cpu {tenant.cpu:<4}{t('memory')} {tenant.memory:<6}{state}"
+            f"{tenant.user}  {left(t(_ROLES[tenant.role]), 11)}{tenant.namespace:<18}cpu {tenant.cpu:<4}{t('memory')} {tenant.memory:<6}{state}"
         )
 
 

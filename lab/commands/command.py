@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from invoke.tasks import task
 
-from lab.messages import mark, t
+from lab.messages import VARIABLE, mark, t, unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +31,7 @@ def command(*, changes: bool = False, **options: Any) -> Callable[[F], Any]:
 
             gc.set_threshold(100_000)  # a command lives for seconds; looking for garbage is a fifth of its imports
             try:
+                _require_language()
                 return _rehearsed(body, *args, **kwargs) if dry_run else body(*args, **kwargs)
             except LabError as error:
                 print(f"✗ {error.message}" + (f"\n  → {error.hint}" if error.hint else ""), file=sys.stderr)
@@ -47,9 +48,19 @@ def command(*, changes: bool = False, **options: Any) -> Callable[[F], Any]:
         if changes:
             guarded.__signature__ = _with_dry_run(body)  # type: ignore[attr-defined]
             options["help"] = {**options.get("help", {}), "dry_run": DRY_RUN}
+        options["help"] = {name: t(text) for name, text in options.get("help", {}).items()}
+        guarded.__doc__ = t(inspect.cleandoc(body.__doc__ or ""))
         return task(guarded, **options)
 
     return decorate
+
+
+def _require_language() -> None:
+    """Before anything is done: a wish that cannot be met is said, not passed over."""
+    if wanted := unknown():
+        from lab.errors import SettingsError
+
+        raise SettingsError(t("no language {lang!r}", lang=wanted), f"{VARIABLE}=en, {VARIABLE}=ko")
 
 
 def _with_dry_run(body: Callable[..., Any]) -> inspect.Signature:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lab.faults.outcome import Rehearsal
 from lab.messages import mark, t
 
+_WHO = {"student": mark("student"), "instructor": mark("instructor")}
 _CURES = {"student": mark("The student types"), "instructor": mark("The instructor does")}
 
 
@@ -35,7 +36,7 @@ def render(rehearsals: Sequence[Rehearsal]) -> str:
 def _overview(rehearsals: Sequence[Rehearsal]) -> list[str]:
     """One line per fault: to find the section by what turned red."""
     rows = [
-        f"| {number} | {one.title} | {', '.join(one.red) or '-'} | {one.who} | {t('as expected') if one.good else t('**not as expected**')} |"
+        f"| {number} | {one.title} | {', '.join(one.red) or '-'} | {t(_WHO[one.who])} | {t('as expected') if one.good else t('**not as expected**')} |"
         for number, one in enumerate(rehearsals, start=1)
     ]
     return [t("| | fault | checks that turn red | cured by | rehearsed |"), "|---|---|---|---|---|", *rows]
