@@ -96,5 +96,7 @@ class Stand:
 
     def _damaged(self) -> list[str]:
         """The files that were set aside, until somebody has looked at them and taken them away."""
-        found = [*self.settings.services.glob("*.damaged-*"), *self.settings.objects.glob("damaged/*")]
+        folders = (self.settings.services, self.settings.registry)
+        found = [path for folder in folders for path in folder.glob("*.damaged-*")]
+        found += self.settings.objects.glob("damaged/*")
         return sorted(map(str, found))

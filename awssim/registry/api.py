@@ -36,7 +36,7 @@ class Api:
                 return json_response(self._operations[operation](call, get_region()))
         except EcrError as error:
             return error_response_json(error.code, error.message, 400)
-        except (OSError, sqlite3.OperationalError) as error:
+        except (OSError, sqlite3.DatabaseError) as error:
             return error_response_json("ServerException", f"The registry cannot store or read content: {error}", 500)
         answer = await self._original(method, path, headers, body, query)
         if answer[0] == 200:

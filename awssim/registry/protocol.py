@@ -80,7 +80,7 @@ class Protocol:
             await refuse(send, OciError.of(error), request)
         except Disconnected:
             return
-        except (OSError, sqlite3.OperationalError) as error:
+        except (OSError, sqlite3.DatabaseError) as error:
             message = f"the registry cannot store or read content: {getattr(error, 'strerror', error)}"
             await refuse(send, OciError(503, "UNAVAILABLE", message), request)
 

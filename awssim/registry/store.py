@@ -1,10 +1,9 @@
 """Images on disk: content in files named by their digest and shared by all repositories, and one SQLite index of who has what.
 
 A file is renamed into place before the index names it, so the index never names content that is not there; what a killed process left
-unnamed is swept. The index is SQLite in WAL mode: a committed transaction survives kill -9.
+unnamed is swept. The index is SQLite in WAL mode: a committed transaction survives kill -9, and a damaged one is made again (`index`).
 """
 
-import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,17 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from awssim.files import private_directory
+from awssim.registry.index import Index
 from awssim.registry.manifests import Manifest
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS blob (repository TEXT, digest TEXT, size INTEGER, at REAL, PRIMARY KEY (repository, digest)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS blob_digest ON blob (digest);
-CREATE TABLE IF NOT EXISTS manifest (repository TEXT, digest TEXT, media_type TEXT, artifact_type TEXT, config_type TEXT, subject TEXT,
-    size INTEGER, pushed_at REAL, pulled_at REAL, content BLOB, PRIMARY KEY (repository, digest));
-CREATE TABLE IF NOT EXISTS needs (repository TEXT, manifest TEXT, digest TEXT, PRIMARY KEY (repository, manifest, digest)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tag (repository TEXT, tag TEXT, digest TEXT, at REAL, PRIMARY KEY (repository, tag)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS scan (repository TEXT, digest TEXT, report TEXT, PRIMARY KEY (repository, digest)) WITHOUT ROWID;
-"""
 _UNUSED_FOR = 3600.0
 _PULL_RECORDED_EVERY = 60.0
 
@@ -50,13 +41,11 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self._blobs = private_directory(directory / "blobs")
         self.uploads = private_directory(directory / "uploads")
-        path = directory / "index.sqlite"
-        path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
+        self._index = Index(directory)
+        self._db = self._index.db
 
     def close(self) -> None:
-        self._db.close()
+        self._index.close()
 
     def path(self, digest: str) -> Path:
         algorithm, _, value = digest.partition(":")
@@ -84,35 +73,21 @@ class Store:
         return True
 
     def _link(self, repository: str, digest: str, size: int) -> None:
-        self._db.execute("INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?)", (repository, digest, size, time.time()))
+        self._index.change("blob", repository, digest, size, time.time())
 
     def delete_blob(self, repository: str, digest: str) -> None:
-        self._db.execute("DELETE FROM blob WHERE repository = ? AND digest = ?", (repository, digest))
+        self._index.change("no blob", repository, digest)
 
     def put_manifest(self, repository: str, digest: str, content: bytes, manifest: Manifest, tag: str) -> None:
         """Store a manifest and let ``tag`` (where there is one) point at it, in one transaction."""
         size = manifest.size or max([self._size_of(repository, child) for child in manifest.children], default=0)
-        row = (
-            repository,
-            digest,
-            manifest.media_type,
-            manifest.artifact_type,
-            manifest.config_type,
-            manifest.subject,
-            size,
-            time.time(),
-        )
-        with self._transaction():
-            self._db.execute(
-                "INSERT INTO manifest VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT DO NOTHING",
-                (*row, content),
-            )
-            needed = [(repository, digest, item) for item in (*manifest.blobs, *manifest.children)]
-            self._db.executemany("INSERT OR IGNORE INTO needs VALUES (?, ?, ?)", needed)
+        about = (manifest.media_type, manifest.artifact_type, manifest.config_type, manifest.subject)
+        with self._index.transaction():
+            self._index.change("manifest", repository, digest, *about, size, time.time(), None, content)
+            for item in (*manifest.blobs, *manifest.children):
+                self._index.change("needs", repository, digest, item)
             if tag:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?)", (repository, tag, digest, time.time())
-                )
+                self._index.change("tag", repository, tag, digest, time.time())
 
     def _size_of(self, repository: str, digest: str) -> int:
         found = self.image(repository, digest)
@@ -174,23 +149,20 @@ class Store:
         )
 
     def untag(self, repository: str, tag: str) -> None:
-        self._db.execute("DELETE FROM tag WHERE repository = ? AND tag = ?", (repository, tag))
+        self._index.change("no tag", repository, tag)
 
     def delete_images(self, repository: str, digests: Iterable[str]) -> None:
-        with self._transaction():
+        with self._index.transaction():
             for digest in digests:
-                for table, column in (
-                    ("manifest", "digest"),
-                    ("tag", "digest"),
-                    ("needs", "manifest"),
-                    ("scan", "digest"),
-                ):
-                    self._db.execute(f"DELETE FROM {table} WHERE repository = ? AND {column} = ?", (repository, digest))
+                for change in ("no manifest", "no tags", "no needs"):
+                    self._index.change(change, repository, digest)
+                self._db.execute("DELETE FROM scan WHERE repository = ? AND digest = ?", (repository, digest))
 
     def delete_repository(self, repository: str) -> None:
-        with self._transaction():
-            for table in ("manifest", "tag", "needs", "scan", "blob"):
-                self._db.execute(f"DELETE FROM {table} WHERE repository = ?", (repository,))
+        with self._index.transaction():
+            for change in ("no manifests of", "no tags of", "no needs of", "no blobs of"):
+                self._index.change(change, repository)
+            self._db.execute("DELETE FROM scan WHERE repository = ?", (repository,))
 
     def report(self, repository: str, digest: str) -> str | None:
         row = self._db.execute(
@@ -204,14 +176,12 @@ class Store:
     def sweep(self, *, unused_for: float = _UNUSED_FOR) -> int:
         """Forget blobs no manifest needs, and remove files no repository has; the number of files removed.
 
-        What arrived within ``unused_for`` seconds is spared: it may belong to a push under way.
+        What arrived within ``unused_for`` seconds is spared: it may belong to a push under way. Nothing is swept beside a damaged index.
         """
         before = time.time() - unused_for
-        self._db.execute(
-            "DELETE FROM blob WHERE at < ? AND NOT EXISTS "
-            "(SELECT 1 FROM needs WHERE needs.repository = blob.repository AND needs.digest = blob.digest)",
-            (before,),
-        )
+        if self._index.damaged:
+            return 0  # whoever looks at the index that was set aside may find it names them
+        self._index.change("unused", before)
         removed = 0
         for file in (*self._blobs.glob("*/*/*"), *self.uploads.iterdir()):
             digest = f"{file.parent.parent.name}:{file.name}"
@@ -221,17 +191,3 @@ class Store:
                     file.unlink()
                 removed += 1
         return removed
-
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._db.execute("ROLLBACK" if kind else "COMMIT")

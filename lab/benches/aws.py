@@ -1,150 +1,93 @@
-"""`invoke bench aws`: the AWS stand-in beside plain ministack, each a process of its own, the same calls in turn.
+"""`invoke bench aws`: the AWS stand-in beside its peers, the same calls in turn on the same machine.
 
-Both keep objects on disk (ministack with S3_PERSIST=1). Times are a client's; memory is the server's largest resident set.
+Times are a client's; memory is the server's largest resident set. The processor's seconds are the server's; what the client needs for
+itself is a row of its own, because both share the machine: over plain HTTP a client hashes all that it sends, and a stand-in that checks
+signatures has to hash it again. ``AWS_BENCH_MB`` (1024) and ``AWS_BENCH_FILES`` (1000) make it shorter or longer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import os
-import socket
+import resource
+import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import boto3
-import psutil
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
 
+from lab.benches import standins
 from lab.benches.rows import Row
-from lab.settings import ROOT
+from lab.benches.standins import REGION, Server
 from lab.world import World
 
-REGION = "ap-northeast-2"
 BUCKET = "bench"
 SMALL = 300
 KEYS = 2500
 _LARGE = int(os.environ.get("AWS_BENCH_MB", "1024")) << 20
-
-
-@dataclass
-class Server:
-    """A running stand-in, and the most memory it has been seen to use."""
-
-    name: str
-    process: psutil.Process
-    url: str
-    keys: tuple[str, str]
-    started: float
-    peak: int = 0
-
-    def s3(self) -> Any:
-        return boto3.client(
-            "s3", endpoint_url=self.url, region_name=REGION, aws_access_key_id=self.keys[0], aws_secret_access_key=self.keys[1],
-            config=Config(retries={"max_attempts": 1}),
-        )  # fmt: skip
-
-    def watch(self) -> None:
-        """Until the process has gone."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            while True:
-                self.peak = max(self.peak, self.process.memory_info().rss)
-                time.sleep(0.05)
+_FILES = int(os.environ.get("AWS_BENCH_FILES", "1000"))
+_SIZE = f"{_LARGE >> 20} MB"
+_PARTS = TransferConfig(multipart_chunksize=8 << 20)
+_UP, _DOWN, _OTHERS = "5.7", "3.4", "50"
 
 
 def aws(world: World) -> list[Row]:
-    """Start, memory, small objects, one large object each way with a probe beside it, and a long listing."""
+    """Start, memory, small objects, a large object each way with a probe beside it, a long listing, many small files."""
     with tempfile.TemporaryDirectory(prefix="bench-aws-") as folder, contextlib.ExitStack() as stack:
         base = Path(folder)
-        servers = [stack.enter_context(start(base)) for start in (standin, ministack)]
         large = base / "large"
-        _fill(large, _LARGE)
+        _fill(large)
+        servers = [
+            stack.enter_context(start(base)) for start in (standins.standin, standins.secured, standins.ministack)
+        ]
+        if elsewhere := os.environ.get("LOCALSTACK_ENDPOINT"):
+            servers.append(standins.localstack(elsewhere))
         rows = [row for server in servers for row in _beginning(server)]
-        for measure in (_small, _upload, _download, _listing):
+        rows += _hashing() + _alone(base, large)
+        for measure in (_small, _upload, _download, _commands, _listing, _sync):
             rows += [row for server in servers for row in measure(server, large)]
         return rows + [Row(f"{server.name}: peak memory", server.peak / 1e6, "MB") for server in servers]
 
 
-@contextlib.contextmanager
-def standin(base: Path) -> Iterator[Server]:
-    state = base / "awssim"
-    command = [sys.executable, "-m", "awssim", "serve", "--state", str(state), "--port", "{port}"]
-    with _running("awssim", command, {}, "/_awssim/health") as (process, url, started):
-        root = json.loads((state / "root.json").read_text())
-        yield Server("awssim", process, url, (root["access_key_id"], root["secret_access_key"]), started)
-
-
-@contextlib.contextmanager
-def ministack(base: Path) -> Iterator[Server]:
-    environment = {
-        "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": "{port}", "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "LOG_LEVEL": "ERROR",
-        "SERVICES": "s3,sts,iam,ecr,eks", "S3_PERSIST": "1", "S3_DATA_DIR": str(base / "ministack"),
-    }  # fmt: skip
-    command = [str(Path(sys.executable).with_name("ministack"))]
-    with _running("ministack", command, environment, "/_ministack/health") as (process, url, started):
-        yield Server("ministack", process, url, ("test", "test"), started)
-
-
-@contextlib.contextmanager
-def _running(
-    name: str, command: list[str], environment: dict[str, str], health: str
-) -> Iterator[tuple[psutil.Process, str, float]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    command = [word.replace("{port}", port) for word in command]
-    more = {key: value.replace("{port}", port) for key, value in environment.items()}
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, env={**os.environ, **more}, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        _wait(url + health, process, name)
-        yield psutil.Process(process.pid), url, time.perf_counter() - began
-    finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], name: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{name} did not start") from None
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _fill(path: Path, size: int) -> None:
+def _fill(path: Path) -> None:
     block = os.urandom(1 << 20)
     with path.open("wb") as file:
-        for _ in range(size >> 20):
+        for _ in range(_LARGE >> 20):
             file.write(block)
 
 
 def _beginning(server: Server) -> list[Row]:
     threading.Thread(target=server.watch, daemon=True).start()
     server.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    idle = server.process.memory_info().rss / 1e6
-    return [Row(f"{server.name}: start", server.started, "s"), Row(f"{server.name}: memory, idle", idle, "MB")]
+    idle = Row(f"{server.name}: memory, idle", server.process.memory_info().rss / 1e6, "MB")
+    return [Row(f"{server.name}: start", server.started, "s"), idle] if server.started else [idle]
+
+
+def _hashing() -> list[Row]:
+    """What a processor needs to hash as much as the large object: the least that a client, and a server that checks, can take."""
+    rows, block = [], bytes(1 << 20)
+    for name in ("sha256", "md5"):
+        hasher, before = hashlib.new(name), time.process_time()
+        for _ in range(_LARGE >> 20):
+            hasher.update(block)
+        spent = time.process_time() - before
+        rows.append(Row(f"{name} of {_SIZE}, one core", spent, "s", cpu=spent))
+    return rows
+
+
+def _alone(base: Path, large: Path) -> list[Row]:
+    """The same upload to a server that throws it away: nobody can be faster with this client."""
+    with standins.sink(base) as server:
+        return _timed_transfer(
+            server, "up", lambda: server.s3().upload_file(str(large), BUCKET, "large", Config=_PARTS)
+        )
 
 
 def _small(server: Server, large: Path) -> list[Row]:
@@ -156,12 +99,13 @@ def _small(server: Server, large: Path) -> list[Row]:
     def get(number: int) -> None:
         s3.get_object(Bucket=BUCKET, Key=f"s/{number}")["Body"].read()
 
-    puts = [_timed(partial(put, number)) for number in range(SMALL)]
-    gets = [_timed(partial(get, number)) for number in range(SMALL)]
-    return [
-        Row(f"{server.name}: put 1 KB, median", statistics.median(puts) * 1000, "ms"),
-        Row(f"{server.name}: get 1 KB, median", statistics.median(gets) * 1000, "ms"),
-    ]
+    return [_median(server, f"{name} 1 KB", call) for name, call in (("put", put), ("get", get))]
+
+
+def _median(server: Server, name: str, call: Callable[[int], None]) -> Row:
+    before = server.cpu()
+    seconds = [_timed(partial(call, number)) for number in range(SMALL)]
+    return Row(f"{server.name}: {name}, median", statistics.median(seconds) * 1000, "ms", cpu=server.cpu() - before)
 
 
 def _timed(call: Callable[[], object]) -> float:
@@ -171,8 +115,7 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 def _upload(server: Server, large: Path) -> list[Row]:
-    config = TransferConfig(multipart_chunksize=8 << 20)
-    return _probed(server, "up", lambda: server.s3().upload_file(str(large), BUCKET, "large", Config=config))
+    return _probed(server, "up", lambda: server.s3().upload_file(str(large), BUCKET, "large", Config=_PARTS))
 
 
 def _download(server: Server, large: Path) -> list[Row]:
@@ -183,51 +126,98 @@ def _download(server: Server, large: Path) -> list[Row]:
 
 
 def _probed(server: Server, way: str, transfer: Callable[[], object]) -> list[Row]:
-    """Time a transfer, its server's CPU, and what another client waits for a small object meanwhile."""
+    """Time a transfer, and what another client waits for a small answer meanwhile."""
     waits: list[float] = []
     stop = threading.Event()
 
     def probe() -> None:
-        # The health page needs no signature: the probe's own work is small, for client and server share this machine.
-        path = "/_awssim/health" if server.name == "awssim" else "/_ministack/health"
         while not stop.wait(0.02):
-            waits.append(_timed(lambda: urllib.request.urlopen(server.url + path, timeout=120).close()))
+            waits.append(_timed(server.answers))
 
     thread = threading.Thread(target=probe)
     thread.start()
-    before = sum(server.process.cpu_times()[:2])
-    seconds = _timed(transfer)
-    spent = sum(server.process.cpu_times()[:2]) - before
-    stop.set()
-    thread.join()
-    size = f"{_LARGE >> 20} MB"
+    try:
+        rows = _timed_transfer(server, way, transfer)
+    finally:
+        stop.set()
+        thread.join()
     p99 = sorted(waits)[int(len(waits) * 0.99)] * 1000
+    return [*rows, Row(f"{server.name}: others' p99 meanwhile ({way})", p99, "ms", _OTHERS)]
+
+
+def _timed_transfer(server: Server, way: str, transfer: Callable[[], object]) -> list[Row]:
+    before, own = server.cpu(), _own_cpu()
+    seconds = _timed(transfer)
+    client, spent = _own_cpu() - own, server.cpu() - before
     return [
-        Row(f"{server.name}: {size} {way}", seconds, "s", "5.7" if way == "up" else "3.4"),
-        Row(f"{server.name}: {size} {way}, server's CPU", spent, "s"),
-        Row(f"{server.name}: others' p99 meanwhile ({way})", p99, "ms", "50"),
+        Row(f"{server.name}: {_SIZE} {way}", seconds, "s", _UP if way.endswith("up") else _DOWN, spent),
+        Row(f"{server.name}: {_SIZE} {way}, the client", client, "s", cpu=client),
     ]
+
+
+def _own_cpu() -> float:
+    """Seconds of processor time of this process and of the commands it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _commands(server: Server, large: Path) -> list[Row]:
+    """`aws s3 cp` both ways, where there is a command."""
+    if shutil.which("aws") is None:
+        return []
+    back, there = large.with_name("back"), f"s3://{BUCKET}/copied"
+    rows = _timed_transfer(server, "aws s3 cp up", lambda: _aws(server, "s3", "cp", str(large), there))
+    rows += _timed_transfer(server, "aws s3 cp down", lambda: _aws(server, "s3", "cp", there, str(back)))
+    back.unlink()
+    return rows
+
+
+def _aws(server: Server, *words: str) -> Sequence[str]:
+    done = subprocess.run(["aws", *words], env=server.environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{server.name}: aws {' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout.splitlines()
 
 
 def _listing(server: Server, large: Path) -> list[Row]:
     s3 = server.s3()
-    for number in range(KEYS):
-        s3.put_object(Bucket=BUCKET, Key=f"목록/{number:05}", Body=b"")
-    pages = s3.get_paginator("list_objects_v2")
+    names = [f"목록/{number:05}" for number in range(KEYS)]
+    for name in names:
+        s3.put_object(Bucket=BUCKET, Key=name, Body=b"")
     found: list[str] = []
 
     def read() -> None:
-        for page in pages.paginate(Bucket=BUCKET, Prefix="목록/"):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="목록/"):
             found.extend(item["Key"] for item in page["Contents"])
 
+    before = server.cpu()
     seconds = _timed(read)
-    if found != [f"목록/{number:05}" for number in range(KEYS)]:
-        raise RuntimeError(f"{server.name} listed {len(found)} keys of {KEYS}")
-    return [Row(f"{server.name}: list {KEYS} keys", seconds, "s")]
+    lost = len(set(names) - set(found))
+    return [
+        Row(f"{server.name}: list {KEYS} keys", seconds, "s", cpu=server.cpu() - before),
+        Row(f"{server.name}: keys the list leaves out", lost, "", "0"),
+    ]
+
+
+def _sync(server: Server, large: Path) -> list[Row]:
+    """`aws s3 sync` of many small files, and again when nothing has changed."""
+    if shutil.which("aws") is None or not _FILES:
+        return []
+    folder = large.with_name("files")
+    folder.mkdir(exist_ok=True)
+    for number in range(_FILES):
+        (folder / f"파일-{number:05}").write_bytes(b"%d" % number)
+    rows = []
+    for name in ("sync", "sync again"):
+        before = server.cpu()
+        seconds = _timed(lambda: _aws(server, "s3", "sync", str(folder), f"s3://{BUCKET}/files"))
+        rows.append(Row(f"{server.name}: aws s3 {name}, {_FILES} files", seconds, "s", cpu=server.cpu() - before))
+    return rows
 
 
 if __name__ == "__main__":
     from typing import cast
 
-    for row in aws(cast(World, None)):
-        print(f"{row.name:55} {row.value:9.2f} {row.unit}" + (f"  (aim {row.aim})" if row.aim else ""), flush=True)
+    from lab.benches import rows
+
+    rows.show(aws(cast(World, None)))

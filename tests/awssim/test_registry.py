@@ -229,6 +229,51 @@ def test_the_sweep_removes_what_nothing_needs(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_damaged_index_is_set_aside_named_and_made_again(tmp_path: Path) -> None:
+    made, other = image({"a": b"1"}), image({"a": b"2"}, name="other")
+    with running(tmp_path / "state") as stand:
+        name = repository(stand, "kept")
+        with Client(stand) as client:
+            for tag, what in {"v1": made, "gone": other, "v2": made}.items():
+                client.push(name, what, tag)
+            client.delete(f"/v2/{name}/manifests/gone")
+            tags, password = client.get(f"/v2/{name}/tags/list").json(), client.password
+        before = stand.client("ecr").describe_images(repositoryName=name)["imageDetails"]
+        stand.kill()
+    registry = tmp_path / "state" / "registry"
+    file, log = registry / "index.sqlite", registry / "changes.jsonl"
+    (registry / "index.sqlite-wal").unlink(missing_ok=True)
+    file.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    log.write_bytes(log.read_bytes() + b'\n["tag", "ap-north')  # killed while it wrote
+    with running(tmp_path / "state") as stand:
+        health = httpx.get(f"{stand.endpoint}/_awssim/health").json()
+        assert [Path(path).name.partition(".damaged-")[0] for path in health["damaged"]] == ["index.sqlite"]
+        assert Path(health["damaged"][0]).read_bytes()[16:] == b"\xff" * 5000
+        with httpx.Client(base_url=stand.endpoint, auth=("AWS", password)) as again:
+            assert again.get(f"/v2/{name}/tags/list").json() == tags == {"name": name, "tags": ["v1", "v2"]}
+            assert again.get(f"/v2/{name}/manifests/v2").content == made.manifest()
+            assert again.get(f"/v2/{name}/blobs/{digest_of(made.layers[0])}").content == made.layers[0]
+        after = stand.client("ecr").describe_images(repositoryName=name)["imageDetails"]
+        assert [{**item, "lastRecordedPullTime": None} for item in after] == [
+            {**item, "lastRecordedPullTime": None} for item in before
+        ]
+
+
+def test_an_index_of_before_the_log_gets_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.uploads / "u").write_bytes(b"needed")
+    store.add_blob("r/a", digest_of(b"needed"), store.uploads / "u")
+    store.close()
+    (tmp_path / "changes.jsonl").unlink()
+    Store(tmp_path).close()
+    (tmp_path / "index.sqlite").write_bytes(b"nothing of the kind" * 1000)
+    store = Store(tmp_path)
+    assert store.size("r/a", digest_of(b"needed")) == 6
+    assert store.sweep(unused_for=-1) == 0  # not beside a damaged index
+    assert store.path(digest_of(b"needed")).read_bytes() == b"needed"
+    store.close()
+
+
 def test_the_grammar_of_names() -> None:
     assert split("/v2/a/b/blobs/uploads/") == ("a/b", "uploads", "")
     assert split("/v2/a/blobs/uploads/blobs/uploads/x") == ("a/blobs/uploads", "uploads", "x") or split("/v2/a") is None
