@@ -7,20 +7,40 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
 import pytest
+import pytest_asyncio
 
-from kubesim.server import Cluster
-from tests.kubesim.conftest import Answer, Http, client_context, config_map
+from kubesim.server import Cluster, Settings, running
+from tests.kubesim.conftest import Answer, Http, client_context, config_map, connections_gone
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 YAML = {"Content-Type": "application/yaml"}
+
+
+in_one_server = pytest.mark.asyncio(loop_scope="module")
+"""What is refused changes nothing: these hundreds of requests all go to one server, which lives through them."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    settings = Settings(tmp_path_factory.mktemp("abuse") / "state", port=0, controllers=False, node=False)
+    async with running(settings) as started:
+        yield started
+    await connections_gone()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(shared_cluster: Cluster) -> AsyncIterator[Http]:
+    api = Http(shared_cluster, client_context(shared_cluster, "admin", ("system:masters",)))
+    yield api
+    await api.session.close()
 
 
 def proper(answer: Answer, *statuses: int) -> None:
@@ -73,23 +93,25 @@ BODIES = {
 }
 
 
+@in_one_server
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 @pytest.mark.parametrize("kind", ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"])
-async def test_bodies_that_are_no_object(http: Http, body: bytes, kind: str) -> None:
-    answer = await http("POST", MAPS, body, {"Content-Type": kind})
+async def test_bodies_that_are_no_object(shared: Http, body: bytes, kind: str) -> None:
+    answer = await shared("POST", MAPS, body, {"Content-Type": kind})
     proper(answer, 400, 413, 415, 422)
-    await alive(http)
+    await alive(shared)
 
 
+@in_one_server
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-async def test_bodies_that_are_no_patch(http: Http, body: bytes) -> None:
-    await http("POST", MAPS, config_map("patched"))
+async def test_bodies_that_are_no_patch(shared: Http, body: bytes) -> None:
+    await shared("POST", MAPS, config_map("patched"))
     for kind in ("json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml"):
         path = f"{MAPS}/patched?fieldManager=m"
-        answer = await http("PATCH", path, body, {"Content-Type": f"application/{kind}"})
+        answer = await shared("PATCH", path, body, {"Content-Type": f"application/{kind}"})
         if answer.status >= 300:
             proper(answer, 400, 409, 413, 415, 422)
-    await alive(http)
+    await alive(shared)
 
 
 async def test_huge_bodies(http: Http) -> None:
@@ -122,21 +144,22 @@ MERGES = "\n".join(
 )
 
 
+@in_one_server
 @pytest.mark.parametrize(
     "text", [BOMB, MERGES, "a: &a [*a]", "!!python/object:os.system x", "? {a: b}\n: c", "a: 2026-11-22"]
 )
-async def test_yaml_that_grows(http: Http, text: str) -> None:
+async def test_yaml_that_grows(shared: Http, text: str) -> None:
     started = time.monotonic()
-    proper(await http("POST", MAPS, text.encode(), YAML), 400, 422)
+    proper(await shared("POST", MAPS, text.encode(), YAML), 400, 422)
     proper(
-        await http(
+        await shared(
             "PATCH", f"{MAPS}/x?fieldManager=m", text.encode(), {"Content-Type": "application/apply-patch+yaml"}
         ),
         400,
         422,
     )
     assert time.monotonic() - started < 5
-    await alive(http)
+    await alive(shared)
 
 
 async def test_patches_that_grow(http: Http) -> None:
@@ -220,18 +243,19 @@ QUERIES = [
 ]
 
 
+@in_one_server
 @pytest.mark.parametrize("query", QUERIES, ids=[query[:40] for query in QUERIES])
-async def test_absurd_queries(http: Http, query: str) -> None:
+async def test_absurd_queries(shared: Http, query: str) -> None:
     if "watch" in query:
-        async with asyncio.timeout(10), http.session.get(f"{http.url}{MAPS}?{query}&timeoutSeconds=1") as watch:
+        async with asyncio.timeout(10), shared.session.get(f"{shared.url}{MAPS}?{query}&timeoutSeconds=1") as watch:
             assert watch.status < 500
             await watch.read()
     else:
         for method, body in (("GET", None), ("POST", config_map("queried")), ("DELETE", None)):
-            answer = await http(method, f"{MAPS}?{query}", body)
+            answer = await shared(method, f"{MAPS}?{query}", body)
             if answer.status >= 300:
                 proper(answer)
-    await alive(http)
+    await alive(shared)
 
 
 PATHS = [
@@ -254,14 +278,15 @@ PATHS = [
 ]
 
 
+@in_one_server
 @pytest.mark.parametrize("path", PATHS, ids=[path[:60] for path in PATHS])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-async def test_absurd_paths(cluster: Cluster, http: Http, method: str, path: str) -> None:
+async def test_absurd_paths(shared_cluster: Cluster, shared: Http, method: str, path: str) -> None:
     """As they are written: no client in between that would tidy them."""
     request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
-    status = await raw(cluster, http, request.encode())
+    status = await raw(shared_cluster, shared, request.encode())
     assert status < 500
-    await alive(http)
+    await alive(shared)
 
 
 async def raw(cluster: Cluster, http: Http, data: bytes, *, seconds: float = 10.0) -> int:
@@ -300,10 +325,11 @@ NOISE = {
 }
 
 
+@in_one_server
 @pytest.mark.parametrize("data", NOISE.values(), ids=NOISE.keys())
-async def test_noise(cluster: Cluster, http: Http, data: bytes) -> None:
-    assert await raw(cluster, http, data) < 500
-    await alive(http)
+async def test_noise(shared_cluster: Cluster, shared: Http, data: bytes) -> None:
+    assert await raw(shared_cluster, shared, data) < 500
+    await alive(shared)
 
 
 async def test_slow_clients_slow_only_themselves(cluster: Cluster, http: Http) -> None:
