@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import median
@@ -12,13 +12,12 @@ from kubeflow_lite.dashboard.chart import Drawing
 from kubeflow_lite.dashboard.mirror import Mirror
 from kubeflow_lite.dashboard.sampler import CLASS, KEPT, Runs, Sample, Sampler
 from kubeflow_lite.objects import Object, metadata, name, namespace
+from kubeflow_lite.pipelines import rows
 from kubeflow_lite.pipelines.mlflow import Run
+from kubeflow_lite.pipelines.rows import RunRow
 from kubeflow_lite.web import words
 
-JOBS, LEADERS = 6, 8
-_ACCURACY = ("accuracy", "test_accuracy", "cv_accuracy_mean")
-_TOLD = ("n_estimators", "max_depth")
-_F1 = ("f1", "f1_macro", "test_f1", "test_f1_macro")
+JOBS, LEADERS, TOLD = 6, 8, 3
 
 
 @dataclass(frozen=True)
@@ -65,21 +64,9 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Ranked:
-    name: str
-    experiment: str
-    good: bool
-    state: str
-    accuracy: str
-    f1: str
-    parameters: str
-    at: str
-
-
-@dataclass(frozen=True)
 class Training:
     jobs: tuple[Job, ...]
-    runs: tuple[Ranked, ...]
+    runs: tuple[RunRow, ...]
     problem: str
 
 
@@ -292,36 +279,11 @@ def _span(job: Object) -> float | None:
     return (end - start).total_seconds() if start and end else None
 
 
-def ranked(runs: Iterable[Run], *, by_time: bool, most: int = LEADERS) -> tuple[Ranked, ...]:
+def ranked(runs: Iterable[Run], *, by_time: bool, most: int = LEADERS) -> tuple[RunRow, ...]:
     """The latest first, or the most accurate (runs without an accuracy are no competitors)."""
-    pairs = [(run, _metric(run, _ACCURACY)) for run in runs]
+    pairs = [(run, rows.accuracy(run)) for run in runs]
     if by_time:
         chosen = sorted(pairs, key=lambda pair: -pair[0].started)
     else:
         chosen = sorted((p for p in pairs if p[1] is not None), key=lambda p: (-(p[1] or 0.0), p[0].started))
-    return tuple(_ranked(run, accuracy) for run, accuracy in chosen[:most])
-
-
-def _ranked(run: Run, accuracy: float | None) -> Ranked:
-    f1 = _metric(run, _F1)
-    return Ranked(
-        name=run.name,
-        experiment=run.experiment,
-        good=run.status not in ("FAILED", "KILLED"),
-        state=run.status.lower(),
-        accuracy="–" if accuracy is None else f"{accuracy:.4f}",
-        f1="–" if f1 is None else f"{f1:.4f}",
-        parameters=", ".join(f"{key}={run.parameters[key]}" for key in _told(run.parameters)),
-        at=datetime.fromtimestamp(run.started / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
-
-
-def _told(parameters: Mapping[str, str]) -> list[str]:
-    """What people tell runs apart by comes first; where the data came from is the same for all."""
-    known = [key for key in _TOLD if key in parameters]
-    others = [key for key in sorted(parameters) if key not in known and not key.startswith("data")]
-    return [*known, *others][:3]
-
-
-def _metric(run: Run, names: Sequence[str]) -> float | None:
-    return next((run.metrics[key] for key in names if key in run.metrics), None)
+    return tuple(rows.row(run, parameters=TOLD) for run, _ in chosen[:most])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from kubeflow_lite.objects import Object, metadata, name, namespace
 from kubeflow_lite.pipelines.mlflow import Run
+from kubeflow_lite.pipelines.rows import RunRow, row
 from kubeflow_lite.web import words
 
 SHOWN = 50
-_METRICS = {
-    "accuracy": ("test_accuracy", "accuracy", "cv_accuracy_mean"),
-    "f1": ("test_f1", "f1", "f1_macro", "test_f1_macro"),
-}
+TOLD = 6
 
 
 @dataclass(frozen=True)
@@ -31,29 +29,20 @@ class JobRow:
 
 
 @dataclass(frozen=True)
-class RunRow:
-    name: str
-    experiment: str
-    good: bool
-    state: str
-    accuracy: str
-    f1: str
-    parameters: str
-    started: str
-    took: str
-
-
-@dataclass(frozen=True)
 class View:
     jobs: tuple[JobRow, ...]
     runs: tuple[RunRow, ...]
+    at: datetime
     problem: str = ""
     """Why there are no runs to show."""
+
+    def age(self, text: str) -> str:
+        return words.age(text, self.at)
 
 
 def view(jobs: Sequence[Object], runs: Sequence[Run], *, at: datetime, problem: str = "") -> View:
     latest = sorted(jobs, key=lambda job: str(metadata(job).get("creationTimestamp")), reverse=True)[:SHOWN]
-    return View(tuple(_job(job, at) for job in latest), tuple(_run(run, at) for run in runs), problem)
+    return View(tuple(_job(job, at) for job in latest), tuple(row(run, parameters=TOLD) for run in runs), at, problem)
 
 
 def _job(job: Object, at: datetime) -> JobRow:
@@ -103,24 +92,3 @@ def _flags(arguments: Sequence[str]) -> dict[str, str]:
         elif waiting:
             flags[waiting], waiting = argument, ""
     return flags
-
-
-def _run(run: Run, at: datetime) -> RunRow:
-    started = datetime.fromtimestamp(run.started / 1000, UTC)
-    ended = datetime.fromtimestamp(run.ended / 1000, UTC) if run.ended else at
-    return RunRow(
-        name=run.name,
-        experiment=run.experiment,
-        good=run.status not in ("FAILED", "KILLED"),
-        state=run.status.lower(),
-        accuracy=_metric(run.metrics, "accuracy"),
-        f1=_metric(run.metrics, "f1"),
-        parameters=", ".join(f"{key}={value}" for key, value in sorted(run.parameters.items())[:6]),
-        started=f"{words.duration((at - started).total_seconds())} ago",
-        took=words.duration((ended - started).total_seconds()),
-    )
-
-
-def _metric(metrics: Mapping[str, float], wanted: str) -> str:
-    found = (metrics[key] for key in _METRICS[wanted] if key in metrics)
-    return next((f"{value:.4f}" for value in found), "–")

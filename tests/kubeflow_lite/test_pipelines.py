@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,14 +82,13 @@ def test_a_run_as_a_row() -> None:
         {"test_accuracy": 0.96667},
         {"max_depth": "20"},
     )
-    (shown,) = view([], [run], at=NOW).runs
-    assert (shown.accuracy, shown.f1, shown.took, shown.started, shown.parameters) == (
-        "0.9667",
-        "–",
-        "6s",
-        "10s ago",
-        "max_depth=20",
-    )
+    found = view([], [run, replace(run, name="goes on", ended=0)], at=NOW)
+    (shown, running) = found.runs
+    assert (shown.accuracy, shown.f1, shown.took, shown.parameters) == ("0.9667", "–", "6s", "max_depth=20")
+    assert (found.age(shown.at), running.took) == ("10s", "")
+    text = pages.render("pipelines.html", {"title": "t", "subtitle": "s", "view": found})
+    assert "<td>10s ago</td><td>6s</td>" in text
+    assert "<td>10s ago</td><td>10s</td>" in text
 
 
 def test_the_page_says_why_there_are_no_runs() -> None:

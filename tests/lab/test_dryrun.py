@@ -69,7 +69,7 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     async def serve() -> None:
         settings = ServerSettings(folder, controllers=False, node=False)
         async with running(settings) as cluster:
-            (folder / "kubeconfig").write_text(cluster.kubeconfig("admin", ["system:masters"]))
+            (folder / "kubeconfig").write_text(cluster.kubeconfig("admin", ("system:masters",)))
             ready.set()
             await stop.wait()
 
