@@ -294,6 +294,7 @@ def test_after_kill_9_the_next_attempt_ends_the_first_run(
     assert client.get_run(result.run_id).info.status == "FINISHED"
 
 
+@pytest.mark.exhaustive  # the end-to-end test reads that line too
 def test_the_command_ends_with_its_result_as_the_last_line(
     stack: Stack, model: str, command: list[subprocess.Popen[str]]
 ) -> None:
