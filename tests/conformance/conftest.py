@@ -60,8 +60,10 @@ class _served:  # noqa: N801  a context manager
         assert "ready" in line, f"kubesim did not start: {Path(self._log.name).read_text()}"
 
     def __exit__(self, *_: object) -> None:
+        ended = self._process.poll()
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._log.close()
+        assert ended is None, f"kubesim ended by itself ({ended}): {Path(self._log.name).read_text()[-4000:]}"

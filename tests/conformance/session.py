@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 TRANSCRIPTS = Path(__file__).parents[2] / "test-output"
 SECONDS = 60.0
@@ -45,13 +44,13 @@ class Kubectl:
         self._note(line, stdin, done)
         return done
 
-    def start(self, line: str, *, stdin: int | IO[str] | None = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        """A command that goes on: -w, logs -f, port-forward. The caller ends it (`with ended(...)`)."""
+    def start(self, line: str, *, terminal: int | None = None) -> subprocess.Popen[str]:
+        """A command that goes on: -w, logs -f, port-forward. The caller ends it (`with ended(...)`). `terminal` is all three of its streams."""
         self._write(f"$ kubectl {line} &\n")
         return subprocess.Popen(
             ["kubectl", *shlex.split(line)],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
             stderr=subprocess.STDOUT,
             text=True,
             env=self.environment,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
+import os
+import pty
 import re
 import shutil
 import socket
+import struct
 import tempfile
+import termios
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +30,7 @@ from tests.conformance.session import Kubectl, ended, eventually, line_of
 pytestmark = [
     pytest.mark.exhaustive,
     pytest.mark.kubectl,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs the real kubectl on PATH"),
 ]
 
@@ -174,6 +180,42 @@ READING = [
     ("get --raw '/readyz?verbose'", r"readyz check passed"),
     ("get --raw /api/v1/namespaces/shop/configmaps/settings", r'"colour":"blue"'),
     ("get --raw /apis/metrics.k8s.io/v1beta1/namespaces/shop/pods", r'"kind":"PodMetricsList"'),
+    ("top pods --sort-by memory --no-headers", r"(?m)^web-\S+ +\d+m +\d+Mi"),
+    ("explain pod.spec.containers.resources --api-version v1", r"FIELD: resources <ResourceRequirements>"),
+    ("explain mdl --recursive", r"stage\t<string>\n +enum: dev, prod|stage\t<string>"),
+    ("config view -o jsonpath='{.contexts[*].context.namespace}'", r"shop"),
+    ("config view --raw --minify -o jsonpath='{.users[0].user}'", r"client-certificate-data"),
+    ("get deployment web --subresource scale", r"NAME +DESIRED +AVAILABLE\nweb +2 +2\n"),
+    ("get deployment web --subresource status -o jsonpath='{.status.readyReplicas}'", r"\A2\Z"),
+    ("get pods -o wide --sort-by .status.podIP --ignore-not-found", r"NOMINATED NODE"),
+    (
+        "get pods -l app=web -o 'custom-columns=N:.metadata.name,A:.spec.containers[0].ports[*].containerPort'",
+        r"web-\S+ +8000\n",
+    ),
+    ("get cm settings -o 'go-template={{range $k, $v := .data}}{{$k}}={{$v}};{{end}}'", r"\Acolour=blue;size=large;\Z"),
+    ("get cm -l '!nothing' --field-selector metadata.name!=settings -o name", r"configmap/kube-root-ca.crt"),
+    ("annotate cm settings --list", r"kubectl.kubernetes.io/last-applied-configuration="),
+    ("label pods --list db-0", r"(?m)^app=db$"),
+    ("rollout history statefulset/db", r"REVISION +CHANGE-CAUSE\n1 +"),
+    ("rollout history daemonset/agent --revision 1", r"Image:\s+lab/pause:1"),
+    ("wait --for create deployment/web --timeout 5s", r"deployment.apps/web condition met"),
+    ("cluster-info dump --namespaces shop -o name", r""),
+    ("describe events", r"Reason: +Scheduled|Events"),
+    (
+        "describe pods -l app=web",
+        r"Readiness: +http-get http://:http/ delay=0s timeout=1s period=1s #success=1 #failure=3",
+    ),
+    ("describe limits -n shop", r"memory +- +- +512Mi +512Mi"),
+    ("describe lease -n kube-node-lease", r"Holder Identity: +\S+"),
+    ("describe hpa --all-namespaces", r""),
+    ("describe priorityclass system-node-critical", r"Value: +2000001000\nGlobalDefault: +false"),
+    (
+        "describe endpointslices -l kubernetes.io/service-name=web",
+        r"AddressType: +IPv4\n(.*\n)*.* +http +8000 +TCP",
+    ),
+    ("auth can-i list pods --as jane --as-group system:masters", r"\Ayes\n\Z"),
+    ("auth can-i get /healthz --as system:anonymous --as-group system:authenticated", r"\Ayes\n"),
+    ("logs job/sums --since-time 2020-01-01T00:00:00Z", r"\Aone\ntwo\nthree\n\Z"),
     ("logs job/sums", r"\Aone\ntwo\nthree\n\Z"),
     ("logs job/sums --tail 1", r"\Athree\n\Z"),
     ("logs -l job-name=sums --prefix", r"\[pod/sums-\w+/main\] one\n"),
@@ -298,6 +340,10 @@ def test_kustomize(kubectl: Kubectl) -> None:
     kubectl.file("k/c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: base}\ndata: {a: '1'}\n")
     assert "name: k-base" in kubectl("kustomize k")
     assert kubectl("apply -k k") == "configmap/k-base created\n"
+    assert kubectl("diff -k k") == ""
+    kubectl.file("k/c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: base}\ndata: {a: '2'}\n")
+    assert re.search(r"(?m)^\+  a: \"2\"", kubectl("diff -k k", code=1))
+    assert "name: k-base" in kubectl("get -k k -o yaml")
     assert kubectl("get cm -l via=kustomize -o name") == "configmap/k-base\n"
     assert kubectl("delete -k k") == 'configmap "k-base" deleted\n'
 
@@ -325,6 +371,36 @@ def test_changes(kubectl: Kubectl) -> None:
     kubectl("annotate cm changing note='two words'")
     assert kubectl("get cm changing -o jsonpath={.metadata.annotations.note}") == "two words"
     kubectl("delete cm changing")
+
+
+def test_applied_configurations(kubectl: Kubectl) -> None:
+    """What `apply` remembers: set, edited, and pruned by."""
+    body = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, labels: {set: mine}}\ndata: {colour: blue}\n"
+    kubectl.file("one.yaml", body % "pruned-one")
+    kubectl.file("two.yaml", body % "pruned-two")
+    kubectl("create -f one.yaml")
+    assert "created" not in kubectl("apply set-last-applied -f one.yaml --create-annotation")
+    assert "colour: blue" in kubectl("apply view-last-applied -f one.yaml")
+    assert "edited" in kubectl("apply edit-last-applied cm/pruned-one")
+    assert "colour: red" in kubectl("apply view-last-applied cm/pruned-one")
+    kubectl("apply -f two.yaml")
+    pruned = kubectl("apply -f two.yaml --prune -l set=mine --prune-allowlist core/v1/ConfigMap")
+    assert "configmap/pruned-one pruned" in pruned
+    assert kubectl("get -f two.yaml -o name") == "configmap/pruned-two\n"
+    assert kubectl("delete cm -l set=mine") == 'configmap "pruned-two" deleted\n'
+    kubectl("wait --for=delete cm/pruned-two --timeout 10s")
+
+
+def test_subresources(kubectl: Kubectl) -> None:
+    kubectl("create deployment parts --image lab/pause:1 --replicas 0")
+    kubectl("""patch deployment parts --subresource scale --type merge -p '{"spec": {"replicas": 1}}'""")
+    assert kubectl("get deployment parts -o jsonpath={.spec.replicas}") == "1"
+    kubectl("""patch mdl iris --subresource status --type merge -p '{"status": {"replicas": 4, "note": "seen"}}'""")
+    assert kubectl("get mdl iris -o jsonpath={.status.note}") == "seen"
+    assert kubectl("get mdl iris --subresource scale -o jsonpath={.status.replicas}") == "4"
+    kubectl("""patch mdl iris --type merge -p '{"status": {"note": "not by this door"}}'""")
+    assert kubectl("get mdl iris -o jsonpath={.status.note}") == "seen"
+    kubectl("delete deployment parts")
 
 
 def test_set(kubectl: Kubectl) -> None:
@@ -369,6 +445,15 @@ def test_rollouts(kubectl: Kubectl) -> None:
     kubectl("rollout resume deployment/rolling")
     kubectl("rollout status deployment/rolling --timeout 60s")
     kubectl("delete deployment rolling --cascade=foreground --wait")
+
+
+def test_rollouts_of_other_kinds(kubectl: Kubectl) -> None:
+    kubectl("rollout restart daemonset/agent statefulset/db")
+    for name in ("daemonset/agent", "statefulset/db"):
+        kubectl(f"rollout status {name} --timeout 120s")
+        assert re.search(r"(?m)^2 +", kubectl(f"rollout history {name}"))
+        assert "rolled back" in kubectl(f"rollout undo {name} --to-revision 1")
+        kubectl(f"rollout status {name} --timeout 120s")
 
 
 def test_scale_and_autoscale(kubectl: Kubectl) -> None:
@@ -453,6 +538,25 @@ def test_exec(kubectl: Kubectl) -> None:
 def _code(kubectl: Kubectl) -> int:
     """What a program that is not there is: 127 with containerd 2, 126 before."""
     return kubectl.run("exec db-0 -- nosuchprogram").returncode
+
+
+def test_exec_under_a_terminal(kubectl: Kubectl) -> None:
+    """-t wants a terminal on both sides: `tty` in the container names one, and its size is this side's."""
+    mine, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+    try:
+        process = kubectl.start("exec -i -t db-0 -- sh -c 'tty; stty size; read line; echo got $line'", terminal=theirs)
+        os.close(theirs)
+        said = b""
+        while b"got typed" not in said:
+            said += os.read(mine, 4096)
+            if b"33 101" in said and b"typed" not in said:
+                os.write(mine, b"typed\n")
+        assert process.wait(timeout=60) == 0
+    finally:
+        os.close(mine)
+    assert b"not a tty" not in said
+    assert b"/dev/" in said
 
 
 def test_copy(kubectl: Kubectl) -> None:

@@ -314,7 +314,7 @@ def test_a_full_empty_dir_and_a_full_container_are_evicted(kubectl: Kubectl) -> 
     ):
         pod = wait(kubectl, f"pod/{name}", "jsonpath={.status.phase}=Failed")
         assert (pod["status"]["reason"], pod["status"]["message"]) == ("Evicted", message)
-        assert re.search(rf"{name} +0/1 +Evicted ", kubectl(f"get pod {name}"))
+        assert re.search(r"Status: +Failed\nReason: +Evicted\n", kubectl(f"describe pod {name}"))
         assert f"Warning Evicted Pod/{name} {message.strip()}" in events(kubectl, f"pod/{name}")
 
 
@@ -454,7 +454,7 @@ def test_deletion_policies(kubectl: Kubectl, policy: str) -> None:
     else:
         kubectl(release)
         kubectl(f"wait rs/{name} --for delete --timeout {LONG:.0f}s")
-    kubectl(f"wait deployment/by-{policy} pod -l app=by-{policy} --for delete --timeout {LONG:.0f}s")
+    kubectl(f"wait deployment,pod -l app=by-{policy} --for delete --timeout {LONG:.0f}s")
 
 
 def _finalizers(value: list[str] | None) -> str:
