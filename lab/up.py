@@ -122,7 +122,7 @@ class Up:
         return plural("{count} database", "{count} databases", count=made) if made else t("all there")
 
     def accounts(self) -> None:
-        there = resources.inventory(self.world.root)
+        there = resources.inventory(self.world.root, self.world.settings)
 
         def provide(tenant: Tenant) -> None:
             known = users.read_keys(self.world.settings, tenant.user)

@@ -70,19 +70,28 @@ def _allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> dict[s
 class Inventory:
     """What there is already, asked once for a whole class instead of once per thing."""
 
-    buckets: frozenset[str]
-    repositories: frozenset[str]
+    buckets: frozenset[str] = frozenset()
+    repositories: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    entries: frozenset[str] = frozenset()
+    """ARNs of the IAM users who may sign in to the cluster."""
 
 
-NOTHING = Inventory(frozenset(), frozenset())
+NOTHING = Inventory()
 
 
-def inventory(clients: Clients) -> Inventory:
-    buckets = _ask(clients("s3").list_buckets)["Buckets"]
-    pages = clients("ecr").get_paginator("describe_repositories").paginate()
-    repositories = [item for page in _ask(lambda: list(pages)) for item in page["repositories"]]
+def inventory(clients: Clients, settings: Settings) -> Inventory:
+    def pages(service: str, operation: str, result: str, **arguments: str) -> list[Any]:
+        found = clients(service).get_paginator(operation).paginate(**arguments)
+        return [item for page in _ask(lambda: list(found)) for item in page[result]]
+
     return Inventory(
-        frozenset(item["Name"] for item in buckets), frozenset(item["repositoryName"] for item in repositories)
+        buckets=frozenset(item["Name"] for item in _ask(clients("s3").list_buckets)["Buckets"]),
+        repositories=frozenset(
+            item["repositoryName"] for item in pages("ecr", "describe_repositories", "repositories")
+        ),
+        users=frozenset(item["UserName"] for item in pages("iam", "list_users", "Users")),
+        entries=frozenset(pages("eks", "list_access_entries", "accessEntries", clusterName=settings.eks_cluster)),
     )
 
 
@@ -100,17 +109,19 @@ def provide_tenant(
         if unfinished or name not in there.repositories:
             provide_repository(clients, name, there=there)
     own = policy(settings, buckets=[tenant.bucket], repositories=tenant.repositories)
-    keys = provide_user(clients, tenant.user, own, known)
-    provide_access(clients, settings, tenant, groups)
+    keys = provide_user(clients, tenant.user, own, known, there=there)
+    provide_access(clients, settings, tenant, groups, there=there)
     return keys
 
 
-def provide_access(clients: Clients, settings: Settings, tenant: Tenant, groups: Sequence[str]) -> None:
+def provide_access(
+    clients: Clients, settings: Settings, tenant: Tenant, groups: Sequence[str], *, there: Inventory
+) -> None:
     """EKS lets the IAM user sign in to the cluster as the tenant: `aws eks update-kubeconfig`, then kubectl."""
     eks = clients("eks")
     entry = {"clusterName": settings.eks_cluster, "principalArn": f"arn:aws:iam::{settings.account}:user/{tenant.user}"}
     who = {"kubernetesGroups": list(groups), "username": tenant.email}
-    if _exists(eks.describe_access_entry, **entry):
+    if entry["principalArn"] in there.entries:
         _ask(eks.update_access_entry, **entry, **who)
     else:
         _ask(eks.create_access_entry, **entry, **who)
@@ -120,7 +131,9 @@ def provide_shared(clients: Clients, settings: Settings, *, known: Keys | None, 
     """What the shared MLflow server, training and serving use: one bucket and one user for it."""
     if known is None or SHARED_BUCKET not in there.buckets:
         provide_bucket(clients, settings, SHARED_BUCKET, there=there)
-    return provide_user(clients, SHARED_USER, policy(settings, buckets=[SHARED_BUCKET], repositories=[]), known)
+    return provide_user(
+        clients, SHARED_USER, policy(settings, buckets=[SHARED_BUCKET], repositories=[]), known, there=there
+    )
 
 
 def provide_bucket(clients: Clients, settings: Settings, name: str, *, there: Inventory = NOTHING) -> None:
@@ -166,13 +179,15 @@ LIFECYCLE = {
 }
 
 
-def provide_user(clients: Clients, name: str, document: dict[str, Any], known: Keys | None) -> Keys:
+def provide_user(
+    clients: Clients, name: str, document: dict[str, Any], known: Keys | None, *, there: Inventory
+) -> Keys:
     """An IAM user with an inline policy and one access key; `known` is kept where AWS still has it."""
     iam = clients("iam")
-    if not _exists(iam.get_user, UserName=name):
+    if name not in there.users:
         _ask(iam.create_user, UserName=name)
     _ask(iam.put_user_policy, UserName=name, PolicyName="mlops-lab", PolicyDocument=json.dumps(document))
-    listed = _ask(iam.list_access_keys, UserName=name)["AccessKeyMetadata"]
+    listed = _ask(iam.list_access_keys, UserName=name)["AccessKeyMetadata"] if name in there.users else []
     if known and any(key["AccessKeyId"] == known.access_key_id for key in listed):
         return known
     for key in listed[1:]:

@@ -78,7 +78,7 @@ def half_make(world: World, tenant: Tenant) -> None:
         tenant,
         groups=tenants.groups(tenant),
         known=users.read_keys(world.settings, tenant.user),
-        there=resources.inventory(world.root),
+        there=resources.inventory(world.root, world.settings),
     )
     users.write_keys(world.settings, tenant.user, keys)
 

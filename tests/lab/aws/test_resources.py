@@ -126,12 +126,17 @@ def test_what_an_up_left_half_made_gets_its_settings(world: World) -> None:
     region = {"LocationConstraint": world.settings.region}
     world.root("s3").create_bucket(Bucket=tenant.bucket, CreateBucketConfiguration=region)
     world.root("ecr").create_repository(repositoryName=tenant.repositories[0])
-    there = resources.inventory(world.root)
+    there = resources.inventory(world.root, world.settings)
     keys = resources.provide_tenant(world.root, world.settings, tenant, groups=["g"], known=None, there=there)
     assert world.root("s3").get_bucket_versioning(Bucket=tenant.bucket)["Status"] == "Enabled"
     assert world.root("ecr").get_lifecycle_policy(repositoryName=tenant.repositories[0])["lifecyclePolicyText"]
     again = resources.provide_tenant(
-        world.root, world.settings, tenant, groups=["g"], known=keys, there=resources.inventory(world.root)
+        world.root,
+        world.settings,
+        tenant,
+        groups=["g"],
+        known=keys,
+        there=resources.inventory(world.root, world.settings),
     )
     assert again == keys
 
@@ -141,6 +146,6 @@ def test_a_students_own_settings_survive_the_next_up(world: World) -> None:
     suspended = {"Status": "Suspended"}
     world.root("s3").put_bucket_versioning(Bucket=OWN, VersioningConfiguration=suspended)
     known = world.aws.keys("user01")
-    there = replace(resources.inventory(world.root))
+    there = replace(resources.inventory(world.root, world.settings))
     resources.provide_tenant(world.root, world.settings, tenant, groups=["g"], known=known, there=there)
     assert world.root("s3").get_bucket_versioning(Bucket=OWN)["Status"] == "Suspended"

@@ -22,7 +22,7 @@ def with_accounts(folder: Path) -> Iterator[World]:
     made = World(loaded, Sim(loaded), "", StandIn(loaded), "")
     made.aws.start()
     try:
-        there = resources.inventory(made.root)
+        there = resources.inventory(made.root, loaded)
         for tenant in loaded.choose("01,02"):
             groups = tenants.groups(tenant)
             keys = resources.provide_tenant(made.root, loaded, tenant, groups=groups, known=None, there=there)
