@@ -101,7 +101,7 @@ def _official(kubeconfig: Path, context: str | None, environ: Mapping[str, str])
     loaded = client.Configuration()
     if environ:
         content = _with_environment(yaml.safe_load(kubeconfig.read_text()), environ)
-        loader = config.load_kube_config_from_dict
+        loader: Any = config.load_kube_config_from_dict
         loader(content, context=context, client_configuration=loaded, temp_file_path=str(kubeconfig.parent))
     else:
         config.load_kube_config(str(kubeconfig), context=context, client_configuration=loaded)

@@ -116,6 +116,14 @@ def started(world: World) -> tuple[Tenant, ...]:
     return world.settings.choose(",".join(numbers))
 
 
+def started_one(world: World, number: str) -> Tenant:
+    """The one tenant of that number; raises LabError for one that is not of this class, or was not brought up."""
+    tenant = world.settings.one(number)
+    if tenant.num not in fresh.started(world):
+        raise LabError(t("tenant {user} has not been started", user=tenant.user), f"./inv up --tenants {tenant.num}")
+    return tenant
+
+
 def other(world: World, tenant: Tenant) -> Tenant:
     """The next tenant that was started, in a circle; on a visit, or where none was, of all in lab.yaml."""
     people = list(world.settings.people)

@@ -67,10 +67,10 @@ def faults(ctx: Context, active: bool = False, user: str = "", json_: bool = Fal
 def break_(ctx: Context, fault: str, user: str = "") -> None:
     """Break one thing of a tenant: ./inv break mlflow-down --user 07"""
     from lab import faults as known
-    from lab import show, world
+    from lab import show, verify, world
 
     loaded = world.load()
-    chosen, tenant = known.find(fault), loaded.settings.one(user)
+    chosen, tenant = known.find(fault), verify.started_one(loaded, user)
     chosen.break_it(loaded, tenant)
     show.broken(loaded, chosen, tenant)
 
@@ -79,10 +79,10 @@ def break_(ctx: Context, fault: str, user: str = "") -> None:
 def mend(ctx: Context, fault: str, user: str = "") -> None:
     """Mend what break broke: ./inv mend mlflow-down --user 07"""
     from lab import faults as known
-    from lab import world
+    from lab import verify, world
 
     loaded = world.load()
-    chosen, tenant = known.find(fault), loaded.settings.one(user)
+    chosen, tenant = known.find(fault), verify.started_one(loaded, user)
     chosen.mend_it(loaded, tenant)
     print(t("✓ {name} of {user} is mended", name=chosen.name, user=tenant.user))
 
@@ -94,13 +94,13 @@ def mend(ctx: Context, fault: str, user: str = "") -> None:
 def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False) -> None:
     """Break, notice, mend, prove: one fault after another, with a report to print."""
     from lab import faults as known
-    from lab import users, world
+    from lab import users, verify, world
     from lab.faults import rehearse as rehearsals
     from lab.reports import rehearsal
 
     loaded = world.load()
     chosen = [known.find(fault)] if fault else known.REGISTRY
-    done = rehearsals.rehearse(loaded, loaded.settings.one(user), chosen, say=print)
+    done = rehearsals.rehearse(loaded, verify.started_one(loaded, user), chosen, say=print)
     path = loaded.settings.state / "reports" / "rehearsal.md"
     users.write_private(path, rehearsal.render(done))
     good = sum(one.good for one in done)

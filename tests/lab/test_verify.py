@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from lab.checks.base import Result
 from lab.checks.probes import CLOCK
 from lab.clusters.sim import Sim
 from lab.errors import LabError
+from lab.kube import Cluster
 from lab.settings import ROOT, Tenant
 from lab.world import World
 
@@ -200,6 +202,63 @@ def test_a_kubeconfig_that_the_cluster_does_not_accept(world: World) -> None:
     assert found["KF01"].message == "Unauthorized"
     assert found["KF01"].hint == "aws eks update-kubeconfig --region ap-northeast-2 --name mlops-training-cluster"
     assert {found[f"KF{n:02}"].cause for n in range(2, 11)} == {"KF01"}
+
+
+def test_aws_alone_is_down(world: World) -> None:
+    """Every check that needs it says so; isolation is not taken for granted because nothing answers."""
+    world.aws.stop()
+    try:
+        found = results(world)
+    finally:
+        world.aws.start()
+    for code in ("ML03", "ML04", "ML07", "ST01"):
+        assert found[code].state == "fail"
+        assert found[code].message == "AWS does not answer: EndpointConnectionError"
+        assert found[code].hint == "./inv status; ./inv up"
+    assert found["KF05"].state == "pass"
+
+
+def test_iam_that_denies_the_own_bucket(world: World) -> None:
+    """The bucket is there: making one is not the cure."""
+    from lab.faults import find
+
+    fault, tenant = find("s3-access-denied"), world.settings.one("01")
+    fault.break_it(world, tenant)
+    try:
+        found = results(world)
+    finally:
+        fault.mend_it(world, tenant)
+    assert [code for code in ("ML03", "ML04", "ST01") if found[code].state == "fail"] == ["ML03", "ST01"]
+    for code in ("ML03", "ST01"):
+        assert found[code].hint.startswith("aws configure; aws sts get-caller-identity; the IAM policy")
+        assert "aws s3 mb" not in found[code].hint
+
+
+def test_a_tenant_who_was_not_started_cannot_be_broken(world: World) -> None:
+    with pytest.raises(LabError, match="tenant user03 has not been started") as refusal:
+        verify.started_one(world, "03")
+    assert refusal.value.hint == "./inv up --tenants 03"
+
+
+def test_a_thing_is_asked_for_once_in_a_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is the tenant's own; what must be refused is tried each time."""
+    asked: list[str] = []
+    send = Cluster._send
+
+    def noted(self: Cluster, method: str, path: str, body: object, **options: Any) -> Any:
+        asked.append(f"{method} {path} {body if method == 'POST' else ''} {options.get('query') or ''}")
+        return send(self, method, path, body, **options)
+
+    monkeypatch.setattr(Cluster, "_send", noted)
+    found = results(world)
+    own = [line for line in asked if "/kubeflow-user01/" in line or "/profiles/" in line]
+    assert len(own) == len(set(own)) > 8
+    other = verify.other(world, world.settings.one("01")).namespace
+    assert sum(line.startswith(f"GET /api/v1/namespaces/{other}/pods ") for line in asked) == 2
+    assert found["KF08"].state == found["ML07"].state == "pass"
+    before = len(asked)
+    results(world)
+    assert len(asked) == 2 * before, "the next run asks again"
 
 
 def test_nothing_was_ever_started(tmp_path: Path) -> None:

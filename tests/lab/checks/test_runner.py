@@ -11,10 +11,12 @@ from lab import checks
 from lab.aws.base import Keys
 from lab.aws.clients import Clients
 from lab.aws.standin import StandIn
+from lab.checks.answers import Answers
 from lab.checks.base import Check, Failed, Part, Result, Subject
 from lab.checks.runner import on_one, run
 from lab.kube import Cluster
 from lab.reports import data, guide, text
+from lab.reports.live import Live
 from lab.settings import ROOT, load
 
 
@@ -78,6 +80,41 @@ def test_the_terminal_report_names_failures_with_their_cure() -> None:
     assert "user01  ✗ 2/5" in shown
     assert shown.count("✗ B Broken: it is broken\n    → mend it") == 2
     assert shown.endswith("4 of 10 checks passed, 2 failed, 4 skipped (2 tenants)")
+
+
+@pytest.mark.parametrize("numbers", [["01"], ["01", "02", "03"]])
+def test_the_terminal_says_the_same_while_it_runs(numbers: list[str]) -> None:
+    lines: list[str] = []
+    live = Live([f"user{number}" for number in numbers], CHAIN, say=lines.append)
+    results = run([subject(number) for number in numbers], CHAIN, done=live.tell)
+    live.end()
+    assert "\n".join(lines) == text.render(results)
+
+
+def test_tenants_are_shown_in_the_class_s_order_whoever_is_done_first() -> None:
+    lines: list[str] = []
+    live = Live(["user01", "user02"], [CHAIN[0]], say=lines.append)
+    late, early = (next(on_one(subject(number), CHAIN[:1])) for number in ("01", "02"))
+    live.tell(early)
+    assert len(lines) == 1, "the heading only"
+    live.tell(late)
+    assert [line.split()[0] for line in lines] == ["tenant", "user01", "user02"]
+
+
+def test_a_question_is_asked_once_and_a_failure_is_not_kept() -> None:
+    answers, asked = Answers(), list[str]()
+
+    def ask() -> str:
+        asked.append("?")
+        if len(asked) == 1:
+            raise Failed("not yet")
+        return "yes"
+
+    with pytest.raises(Failed):
+        answers.once(("get", "pods"), ask)
+    assert not answers.known(("get", "pods"))
+    assert [answers.once(("get", "pods"), ask) for _ in range(3)] == ["yes"] * 3
+    assert len(asked) == 2
 
 
 def test_the_guides_summary_block_word_for_word() -> None:
