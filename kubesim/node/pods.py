@@ -36,6 +36,7 @@ _REFRESH_SECONDS = 2.0
 _TERMINATION_BYTES = 4096
 _FORCED_GRACE = 2
 _EVICTION_GRACE = 1
+_ANNOUNCE_SECONDS = 0.5
 
 
 class PodWorker(PodState):
@@ -49,6 +50,7 @@ class PodWorker(PodState):
         self.refreshed = 0.0
         self.failures = 0
         self.evicted = ""
+        self.reporting = asyncio.Lock()
         self.task: asyncio.Task[None] | None = None
         self.lost = adopt(self.containers, pod, found)
         for container in self.containers:
@@ -89,6 +91,7 @@ class PodWorker(PodState):
 
     async def run(self) -> None:
         """Until the pod is gone from the API and nothing of it is left here."""
+        self.host.later(self._announce())
         try:
             if self.lost:
                 with contextlib.suppress(ApiError):
@@ -313,12 +316,24 @@ class PodWorker(PodState):
             host=network.NODE_ADDRESS,
             now=status.seconds(logs.now()),
             sandbox=self.place is not None,
+            taken=self.taken,
             final=self.final,
             deleting=bool(self.pod["metadata"].get("deletionTimestamp")),
         )
 
+    async def _announce(self) -> None:
+        """Say ContainerCreating of a pod that takes its time; one that starts at once is spared the write."""
+        await asyncio.sleep(_ANNOUNCE_SECONDS)
+        if not (self.pod.get("status") or {}).get("containerStatuses") and not self.gone and not self.final[0]:
+            with contextlib.suppress(ApiError):
+                await self._report()
+
     async def _report(self) -> None:
         """Write the status where it differs from what the API has."""
+        async with self.reporting:
+            await self._write()
+
+    async def _write(self) -> None:
         wanted = status.pod_status(self.view())
         known = self.pod.get("status") or {}
         if all(known.get(name) == value for name, value in wanted.items()):

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Literal
 
-from kubesim.node import probes, status
+from kubesim.node import logs, probes, status
 from kubesim.node.containers import Place
 from kubesim.node.host import Host
 from kubesim.node.status import Container
@@ -20,6 +20,7 @@ class PodState:
         self.host, self.pod = host, pod
         self.uid: str = pod["metadata"]["uid"]
         self.containers = [Container(spec=spec, role=role) for spec, role in status.roles(pod)]
+        self.taken = status.seconds(logs.now())
         self.wake = asyncio.Event()
         self.gone = False
         self.place: Place | None = None

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from kubesim.node import containers, logs, probes, status
 from kubesim.node.containers import Waiting
 from kubesim.node.images import Image, InvalidImageName, normalize
+from kubesim.node.launch import Launch
 from kubesim.node.podstate import PodState
 from kubesim.node.status import Container, Run
 from kubesim.node.stopping import Stopping
@@ -92,18 +93,25 @@ class Starting:
             role=container.role,
         )
         self.pod.event(container, "Normal", "Created", "Container created")
+        container.starting = True
+        try:
+            await self._run(container, launch, image)
+        finally:
+            container.starting = False
+        return True
+
+    async def _run(self, container: Container, launch: Launch, image: Image) -> None:
         run = container.run
         assert run is not None
         try:
             started = await self.pod.host.runtime.run(launch, image)
         except RuntimeFailure as error:
             self._did_not_start(container, run, str(error))
-            return True
+            return
         run.started_at = started
         self.pod.event(container, "Normal", "Started", "Container started")
         if run.running:  # what ended at once may be told of before its start is
             await self._after_start(container)
-        return True
 
     def _begin(self, container: Container, image: Image, id: str) -> None:
         if container.run is not None:

@@ -53,6 +53,8 @@ class Container:
     backoff: float = 0.0
     retry_at: float = 0.0
     adopted: bool = False
+    starting: bool = False
+    """From the moment that it has a run until its postStart hook has ended: Kubernetes shows such a container as waiting."""
 
     @property
     def name(self) -> str:
@@ -100,7 +102,7 @@ def container_status(container: Container, default_waiting: str) -> Object:
         "imageID": container.image_id,
         "started": container.started and container.running,
     }
-    if container.run is not None:
+    if container.run is not None and not container.starting:
         body["containerID"] = f"containerd://{container.run.id}"
         body["resources"] = container.spec.get("resources") or {}
         requests = (container.spec.get("resources") or {}).get("requests")
@@ -120,7 +122,7 @@ def _state(container: Container, default_waiting: str) -> Object:
     if container.waiting[0]:
         reason, message = container.waiting
         return {"waiting": {"reason": reason} | ({"message": message} if message else {})}
-    if container.run is None:
+    if container.run is None or container.starting:
         return {"waiting": {"reason": default_waiting}}
     if container.run.running:
         return {"running": {"startedAt": seconds(container.run.started_at)}}
@@ -133,7 +135,7 @@ def phase(containers: Sequence[Container], restart_policy: str) -> str:
     mains = [one for one in containers if one.role == "main"]
     if restart_policy == "Never" and any(one.ended and not one.succeeded and not one.waiting[0] for one in init):
         return "Failed"
-    if any(one.run is None for one in mains):
+    if any(one.run is None or (one.starting and not one.restarts) for one in mains):
         return "Pending"
     if any(one.running or one.waiting[0] for one in mains):
         return "Running"
@@ -146,7 +148,8 @@ def phase(containers: Sequence[Container], restart_policy: str) -> str:
 
 @dataclass(frozen=True)
 class View:
-    """What a pod's status is computed from. `final` is the phase (Succeeded or Failed) that was decided, with its reason and message."""
+    """What a pod's status is computed from. `taken` is when the node first saw the pod; `final` is the phase (Succeeded or Failed) that was decided,
+    with its reason and message."""
 
     pod: Object
     containers: Sequence[Container]
@@ -154,6 +157,7 @@ class View:
     host: str
     now: str
     sandbox: bool
+    taken: str
     final: tuple[str, str, str] = ("", "", "")
     deleting: bool = False
 
@@ -169,7 +173,7 @@ def pod_status(view: View) -> Object:
         "phase": current,
         "hostIP": view.host,
         "hostIPs": [{"ip": view.host}],
-        "startTime": old.get("startTime") or view.now,
+        "startTime": old.get("startTime") or view.taken,
     }
     if view.address:
         body |= {"podIP": view.address, "podIPs": [{"ip": view.address}]}

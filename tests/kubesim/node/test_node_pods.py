@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -211,8 +213,8 @@ async def test_readiness_startup_and_liveness(lab: Lab) -> None:
     first = await lab.until("probed", lambda pod: pod["status"].get("containerStatuses"))
     assert first["status"]["containerStatuses"][0]["started"] is False
     await lab.ready("probed")
-    code, _ = await lab.node.host.prober.run(container_id(lab, "probed"), ["sh", "-c", "touch $D/sick"])
-    assert code == 0
+    code, said = await lab.node.host.prober.run(container_id(lab, "probed"), ["sh", "-c", "touch $D/sick"])
+    assert code == 0, said
     again = await lab.until("probed", lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] == 1)
     assert again["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] in (137, 143)
     events = await lab.events("probed")
@@ -379,6 +381,35 @@ async def test_token_projection_is_a_token_of_the_pods_account(lab: Lab) -> None
     if mounts.available().mounts:
         text = await lab.run("reads-token", "cat", f"{path}/namespace", f"{path}/token")
         assert text.startswith(f"{NAMESPACE}ey")
+
+
+async def test_a_projected_token_is_replaced_at_four_fifths_of_its_life(lab: Lab) -> None:
+    source = {"serviceAccountToken": {"path": "here", "audience": "vault", "expirationSeconds": 600}}
+    volumes = [{"name": "token", "projected": {"sources": [source]}}]
+    await lab.pod("holder", container={"volumeMounts": [{"name": "token", "mountPath": "/token"}]}, volumes=volumes)
+    await lab.ready("holder")
+    worker = lab.node.worker(NAMESPACE, "holder")
+    assert worker is not None
+    file = worker.folder / "volumes" / "token" / "here"
+    ((key, first),) = [item for item in worker.volumes.tokens.items() if item[0][0] == "vault"]
+    assert 400 < first.renew_at - time.time() <= 480
+    assert file.read_text() == first.text
+    worker.volumes.tokens[key] = replace(first, renew_at=0.0)
+    deadline = time.monotonic() + 60
+    while file.read_text() == first.text:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert file.read_text() == worker.volumes.tokens[key].text
+
+
+async def test_a_pod_s_start_is_when_the_node_took_it(lab: Lab) -> None:
+    hook = {"postStart": {"exec": {"command": ["sleep", "2"]}}}
+    await lab.pod("slow", container={"lifecycle": hook})
+    waiting = await lab.until("slow", lambda pod: pod["status"].get("containerStatuses"))
+    assert waiting["status"]["phase"] == "Pending"
+    pod = await lab.ready("slow")
+    running = datetime.fromisoformat(state_of(pod)["running"]["startedAt"])
+    assert datetime.fromisoformat(pod["status"]["startTime"]) <= running
 
 
 async def test_the_node_object_and_its_lease(lab: Lab) -> None:
