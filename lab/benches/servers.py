@@ -10,6 +10,7 @@ from pathlib import Path
 
 PEERS = Path(__file__).parent / "peers"
 ROW = [5.1, 3.5, 1.4, 0.2]
+FLOOR = "fixed answer (the floor)"
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,16 @@ SERVERS: tuple[Server, ...] = (
         "/predict",
         lambda rows: {"features": rows if len(rows) > 1 else rows[0]},
         batch_path="/predict/batch",
+    ),
+    Server(
+        FLOOR,
+        "plain",
+        lambda bin_, files, port: [str(bin_ / "python"), str(PEERS / "floor.py"), str(port)],
+        _here,
+        "/",
+        "/predict",
+        lambda rows: {},
+        answers_batches=False,
     ),
     Server(
         "empty FastAPI route",

@@ -66,6 +66,7 @@ def test_the_table_has_a_line_for_every_server_even_one_that_could_not_be_had() 
     empty = {key: value for key, value in FIGURES.items() if key != "batch"} | {"rps@8": 5000.0}
     results = [
         Result("iris-serving (this lab)", FIGURES),
+        Result(servers.FLOOR, empty | {"p99@1": 0.4}),
         Result("empty FastAPI route", empty),
         Result("MLServer", peer),
         Result("BentoML", problem="cannot be installed here: no matching distribution"),
@@ -73,10 +74,11 @@ def test_the_table_has_a_line_for_every_server_even_one_that_could_not_be_had() 
     lines = table(results)
     assert [line.split("  ")[0] for line in lines[1:]] == [result.name for result in results]
     assert "4,100" in lines[1]
-    assert "cannot be installed here" in lines[4]
-    assert len({len(line) for line in lines[:4]}) == 1
+    assert "cannot be installed here" in lines[5]
+    assert len({len(line) for line in lines[:5]}) == 1
     rows = {row.name: row.value for row in promised(results)}
     assert rows["times the best peer's requests/s"] == pytest.approx(100)
+    assert rows["of it the generator's and the machine's (the floor)"] == pytest.approx(0.4)
     assert rows["of an empty FastAPI route's requests/s"] == pytest.approx(82)
     assert promised([Result("iris-serving", problem="did not get ready")]) == []
 
