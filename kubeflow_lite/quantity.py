@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _SUFFIXES = {
     "": Fraction(1),
@@ -16,6 +17,7 @@ _SUFFIXES = {
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)")
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str | int | float) -> Fraction:
     """The number a quantity stands for; ValueError for anything else."""
     match = _QUANTITY.fullmatch(str(text))

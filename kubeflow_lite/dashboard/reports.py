@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 from typing import Any
 
 from kubeflow_lite.objects import Object, labels, metadata, name
@@ -70,7 +71,11 @@ class Report:
     commands: tuple[Command, ...]
 
     def result(self, code: str) -> Result:
-        return next((one for one in self.results if one.code == code), Result(code, ""))
+        return self._by_code.get(code) or Result(code, "")
+
+    @cached_property
+    def _by_code(self) -> Mapping[str, Result]:
+        return {one.code: one for one in self.results}
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,13 @@ def reports(found: Iterable[Object]) -> dict[str, Report]:
 
 
 def _report(config_map: Object) -> Report | None:
-    told = _decoded(config_map, "report")
+    return _read((config_map.get("data") or {}).get("report") or "")
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> Report | None:
+    """One that has not changed is not read again: with a class of two hundred that is nearly all the work of a look."""
+    told = _json(text)
     if not isinstance(told, dict):
         return None
     bucket = told.get("bucket") or {}
@@ -266,8 +277,12 @@ def _one(found: Iterable[Object], kind: str, key: str) -> object:
 
 
 def _decoded(config_map: Object, key: str) -> object:
+    return _json((config_map.get("data") or {}).get(key) or "")
+
+
+def _json(text: str) -> object:
     try:
-        return json.loads((config_map.get("data") or {}).get(key) or "null")
+        return json.loads(text or "null")
     except (TypeError, ValueError):
         return None
 
