@@ -51,7 +51,7 @@ class Ports(_Frozen):
     def _differ(self) -> Ports:
         values = list(self.model_dump().values())
         if len(set(values)) != len(values):
-            raise ValueError("two services have the same port")
+            raise ValueError(t("two services have the same port"))
         return self
 
 
@@ -84,7 +84,7 @@ class TenantGroup(_Frozen):
     @classmethod
     def _not_zero(cls, users: tuple[str, ...]) -> tuple[str, ...]:
         if "00" in users:
-            raise ValueError("user number 00 is not allowed; numbers are 01 to 99")
+            raise ValueError(t("user number 00 is not allowed; numbers are 01 to 99"))
         return users
 
 
@@ -143,9 +143,9 @@ class Settings(_Frozen):
         numbers = [number for group in self.tenants for number in group.users]
         twice = sorted({number for number in numbers if numbers.count(number) > 1})
         if twice:
-            raise ValueError(f"user number {', '.join(twice)} is listed twice")
+            raise ValueError(t("user number {numbers} is listed twice", numbers=", ".join(twice)))
         if not numbers:
-            raise ValueError("there is no tenant")
+            raise ValueError(t("there is no tenant"))
         return self
 
     @property

@@ -44,7 +44,7 @@ def login(host: str) -> Mapping[str, str] | None:
     config = auth.load_config()
     helper = config.get_credential_store(host)
     if helper and shutil.which(f"docker-credential-{helper}") is None:
-        raise _unreadable(host, f"docker-credential-{helper} is not on PATH")
+        raise _unreadable(host, t("{program} is not on PATH", program=f"docker-credential-{helper}"))
     try:
         found = config.resolve_authconfig(host)
     except DockerException as error:

@@ -15,7 +15,8 @@ loop throws away, and one call cannot forget the other half. The .po file itself
 when the first Korean text is asked for: there is no compiled file that could be stale, and English costs nothing at all. And this
 package is the standard library only, for `./inv up --bundle` speaks before anything is installed.
 
-Not translated: what other programs said (kubectl, AWS, the API server), names of things, commands, keys of JSON, logs of the agent.
+Not translated: what other programs said (kubectl, AWS, the API server, pydantic, the training program in its Job), names of things, commands,
+keys of JSON.
 """
 
 from __future__ import annotations

@@ -35,11 +35,13 @@ def render(rehearsals: Sequence[Rehearsal]) -> str:
 
 def _overview(rehearsals: Sequence[Rehearsal]) -> list[str]:
     """One line per fault: to find the section by what turned red."""
-    rows = [
-        f"| {number} | {one.title} | {', '.join(one.red) or '-'} | {t(_WHO[one.who])} | {t('as expected') if one.good else t('**not as expected**')} |"
-        for number, one in enumerate(rehearsals, start=1)
-    ]
+    rows = [_row(number, one) for number, one in enumerate(rehearsals, start=1)]
     return [t("| | fault | checks that turn red | cured by | rehearsed |"), "|---|---|---|---|---|", *rows]
+
+
+def _row(number: int, one: Rehearsal) -> str:
+    went = t("as expected") if one.good else t("**not as expected**")
+    return f"| {number} | {one.title} | {', '.join(one.red) or '-'} | {t(_WHO[one.who])} | {went} |"
 
 
 def _section(number: int, one: Rehearsal) -> list[str]:
