@@ -74,6 +74,6 @@ WORDS: dict[str, Words] = {
     "postgres-down": Words(
         "instructor",
         "MLflow cannot reach its database; everybody sees it. Wait, nothing is lost: I start PostgreSQL.",
-        "MLflow가 데이터베이스에 연결하지 못합니다. 모든 수강생에게 나타나는 문제이고 데이터는 안전합니다. 제가 PostgreSQL을 시작할 때까지 기다리세요.",
+        "MLflow가 데이터베이스에 연결하지 못합니다. 모두에게 나타나는 문제이고 데이터는 안전합니다. 제가 PostgreSQL을 시작할 때까지 기다리세요.",
     ),
 }
