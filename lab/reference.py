@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lab import checks, errors, faults, settings, users
+from lab import checks, errors, faults, messages, settings, users
 from lab.settings import ROOT
 
 PATH = ROOT / "docs" / "reference.md"
@@ -25,6 +25,7 @@ Made from the code by `python -m lab.reference`; do not edit.
 
 
 def render() -> str:
+    messages.use("en")
     parts = (_tasks(), _settings(), _checks(), _faults(), _environment(), _exit_codes())
     return "\n".join([_HEAD, *("\n".join(line.rstrip(" ") for line in part) + "\n" for part in parts)])
 
@@ -122,7 +123,8 @@ def _environment() -> Iterator[str]:
     yield "## Environment\n"
     yield "What `./inv env --user 01` sets in a student's shell:\n"
     yield ", ".join(f"`{name}`" for name in _student()) + "; where AWS is not AWS itself, `AWS_ENDPOINT_URL` too.\n"
-    yield "`LAB_STATE` is the lab's folder (`.lab`); `LAB_PYTHON` the interpreter that the first `./inv` takes; `LAB_LANG=ko` Korean reports."
+    yield "`LAB_STATE` is the lab's folder (`.lab`); `LAB_PYTHON` the interpreter that the first `./inv` takes."
+    yield "`LAB_LANG` is the language of everything the lab says, `en` (the default) or `ko`; what other programs say stays as they say it."
 
 
 def _student() -> Iterable[str]:

@@ -35,11 +35,13 @@ def verify(
     aws: str = "",
 ) -> None:
     """Run the course's 23 checks as each tenant; the exit code is the number of failed checks."""
+    from lab import messages, world
     from lab import verify as verification
-    from lab import world
 
     user = user or os.environ.get("USER_NUM", "")
-    out = verification.output(as_json=json_, lang=lang or os.environ.get("LAB_LANG", "en"), junit=junit, html=html)
+    lang = lang or messages.language()
+    out = verification.output(as_json=json_, lang=lang, junit=junit, html=html)
+    messages.use("ko" if lang == "ko" else "en")
     loaded = world.load(cluster=cluster, aws=aws)
     sys.exit(verification.main(loaded, out, user=user, part=part, watch=watch))
 
