@@ -27,13 +27,16 @@ class Tabler:
     ) -> Object:
         """`include` is None, Metadata or Object: what each row carries of its object."""
         model, now = self._schemas.of(resource), self._clock()
-        rows = [{"cells": tables.cells(model, obj, now)} | _carried(obj, include) for obj in objects]
-        columns = tables.columns(model) if headed else []
+        if objects and objects[0].get("kind") == "Scale":  # the subresource of any kind
+            cells, columns = [tables.scale_cells(obj, now) for obj in objects], tables.scale_columns()
+        else:
+            cells, columns = [tables.cells(model, obj, now) for obj in objects], tables.columns(model)
+        rows = [{"cells": row} | _carried(obj, include) for row, obj in zip(cells, objects, strict=True)]
         return {
             "kind": "Table",
             "apiVersion": "meta.k8s.io/v1",
             "metadata": metadata,
-            "columnDefinitions": columns,
+            "columnDefinitions": columns if headed else [],
             "rows": rows,
         }
 

@@ -100,6 +100,15 @@ def cells(model: Model, obj: Object, now: datetime) -> list[Any]:
     return PRINTERS.get(model.resource.key, _DEFAULT)[1](obj, now)
 
 
+def scale_columns() -> list[Object]:
+    """The columns of a kind's scale subresource, which is of another kind than its parent."""
+    return _described(workloads.SCALE)
+
+
+def scale_cells(obj: Object, now: datetime) -> list[Any]:
+    return workloads.scale(obj, now)
+
+
 def _described(found: list[Column]) -> list[Object]:
     docs = types.docs()
     return [

@@ -282,3 +282,16 @@ def revision(obj: Object, now: datetime) -> list[Any]:
     group = (owner or {}).get("apiVersion", "").rpartition("/")[0]
     kind = f"{owner['kind'].lower()}{f'.{group}' if group else ''}/{owner['name']}" if owner else NONE
     return [name_of(obj), kind, obj.get("revision", 0), age(obj, now)]
+
+
+SCALE = [
+    Column("Name", NAME.about),
+    Column("Desired", "autoscaling.v1.ScaleSpec.replicas", type="integer"),
+    Column("Available", "autoscaling.v1.ScaleStatus.replicas", type="integer"),
+    AGE,
+]
+
+
+def scale(obj: Object, now: datetime) -> list[Any]:
+    desired, available = obj["spec"].get("replicas", 0), (obj.get("status") or {}).get("replicas", 0)
+    return [name_of(obj), desired, available, age(obj, now)]

@@ -185,7 +185,7 @@ READING = [
     ("explain mdl --recursive", r"stage\t<string>\n +enum: dev, prod|stage\t<string>"),
     ("config view -o jsonpath='{.contexts[*].context.namespace}'", r"shop"),
     ("config view --raw --minify -o jsonpath='{.users[0].user}'", r"client-certificate-data"),
-    ("get deployment web --subresource scale", r"NAME +DESIRED +AVAILABLE\nweb +2 +2\n"),
+    ("get deployment web --subresource scale", r"NAME +DESIRED +AVAILABLE +AGE\nweb +2 +2 +\S+\n"),
     ("get deployment web --subresource status -o jsonpath='{.status.readyReplicas}'", r"\A2\Z"),
     ("get pods -o wide --sort-by .status.podIP --ignore-not-found", r"NOMINATED NODE"),
     (
@@ -199,7 +199,10 @@ READING = [
     ("rollout history statefulset/db", r"REVISION +CHANGE-CAUSE\n1 +"),
     ("rollout history daemonset/agent --revision 1", r"Image:\s+lab/pause:1"),
     ("wait --for create deployment/web --timeout 5s", r"deployment.apps/web condition met"),
-    ("cluster-info dump --namespaces shop -o name", r""),
+    (
+        "cluster-info dump --namespaces shop -o yaml",
+        r"kind: NodeList(.*\n)*.*START logs for container main of pod shop/db-0",
+    ),
     ("describe events", r"Reason: +Scheduled|Events"),
     (
         "describe pods -l app=web",

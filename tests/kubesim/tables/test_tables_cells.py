@@ -388,3 +388,14 @@ def test_paths(path: str, found: list[Any]) -> None:
 def test_a_path_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(jsonpath.PathError):
         jsonpath.find("{.a}", {})
+
+
+def test_a_scale_has_a_table_of_its_own() -> None:
+    obj = {"metadata": {"name": "web", "creationTimestamp": BORN}, "spec": {"replicas": 3}, "status": {"replicas": 2}}
+    names = [column["name"] for column in tables.scale_columns()]
+    assert dict(zip(names, tables.scale_cells(obj, NOW), strict=True)) == {
+        "Name": "web",
+        "Desired": 3,
+        "Available": 2,
+        "Age": "30s",
+    }
