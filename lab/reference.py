@@ -36,6 +36,11 @@ def _tasks() -> Iterator[str]:
     yield "## Tasks\n"
     yield "`./inv TASK --help` prints the same. An option's first letter is its short form where no other option has it.\n"
     yield "Bash and zsh complete tasks and options after:\n\n    source <(./inv --print-completion-script bash)      # or zsh\n"
+    yield (
+        "`--dry-run` prints what a task would do instead of doing it: requests to Kubernetes (method, path), AWS operations, what would be "
+        "started, built, stopped and written. Reads are made, contents and keys are not shown, and where the task would wait for something it "
+        "says for what. Nothing is changed; nobody is asked for a yes.\n"
+    )
     for name in tasks.ns.task_names:
         task = tasks.ns[name]
         arguments = arguments_of(task)
