@@ -34,7 +34,7 @@ def verify(
     cluster: str = "",
     aws: str = "",
 ) -> None:
-    """Run the course's 23 checks as each tenant; the exit code is the number of failed checks."""
+    """Run the course's 23 checks as each tenant; the exit code is the number of failed checks: ./inv verify --user 01"""
     from lab import messages, world
     from lab import verify as verification
 
@@ -94,7 +94,7 @@ def mend(ctx: Context, fault: str, user: str = "") -> None:
     help={"user": "the tenant to rehearse with (07)", "fault": "only this one", "all_": "all faults (the default)"},
 )
 def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False) -> None:
-    """Break, notice, mend, prove: one fault after another, with a report to print."""
+    """Break, notice, mend, prove: one fault after another, with a report to print: ./inv rehearse --fault mlflow-down"""
     from lab import faults as known
     from lab import users, verify, world
     from lab.faults import rehearse as rehearsals

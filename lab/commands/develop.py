@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @command(name="lab", default=True)
 def bench_lab(ctx: Context) -> None:
-    """Measure start, memory, training and checks, on a lab of its own."""
+    """Measure start, memory, training and checks, on a lab of its own: ./inv bench"""
     from lab.benches.lab import lab
 
     _measure(lab)
@@ -28,7 +28,7 @@ def bench_lab(ctx: Context) -> None:
 
 @command(name="serve")
 def bench_serve(ctx: Context) -> None:
-    """Measure the iris service beside other model servers."""
+    """Measure the iris service beside other model servers: ./inv bench serve"""
     from lab.benches.serve import serve
 
     _measure(serve)
@@ -36,13 +36,13 @@ def bench_serve(ctx: Context) -> None:
 
 @command(name="kubesim")
 def bench_kubesim(ctx: Context) -> None:
-    """Measure the Kubernetes simulator's API: writes, reads, lists, watches, start, memory."""
+    """Measure the Kubernetes simulator's API: writes, reads, lists, watches, start, memory: ./inv bench kubesim"""
     sys.exit(subprocess.run([sys.executable, "-m", "kubesim.bench"], check=False).returncode)
 
 
 @command(name="aws")
 def bench_aws(ctx: Context) -> None:
-    """Measure the AWS stand-in beside plain ministack."""
+    """Measure the AWS stand-in beside plain ministack: ./inv bench aws"""
     from lab.benches.aws import aws
 
     _measure(aws)
@@ -67,7 +67,7 @@ def _measure(benchmark: Callable[[World], list[Row]]) -> None:
     },
 )
 def check(ctx: Context, only: str = "", k: str = "", all_: bool = False) -> None:
-    """Lint, types, layers and tests: what CI runs."""
+    """Lint, types, layers and tests: what CI runs: ./inv test --only types"""
     from lab import quality
 
     sys.exit(quality.main(only=only, k=k, everything=all_))

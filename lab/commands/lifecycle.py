@@ -29,7 +29,7 @@ def up(
     bundle: str = "",
     yes: bool = False,
 ) -> None:
-    """Bring the lab up: cluster, AWS, tenants, MLflow, serving."""
+    """Bring the lab up: cluster, AWS, tenants, MLflow, serving: ./inv up --tenants 01,20"""
     from lab import consent, show, world
     from lab.bundle import use
     from lab.up import up as bring_up
@@ -46,7 +46,7 @@ def up(
 
 @command(changes=True, help={"purge": "also remove everything the lab kept"})
 def down(ctx: Context, purge: bool = False) -> None:
-    """Stop the lab; its data stays for the next up."""
+    """Stop the lab; its data stays for the next up: ./inv down --purge"""
     from lab import world
     from lab.down import down as take_down
 
@@ -55,7 +55,7 @@ def down(ctx: Context, purge: bool = False) -> None:
 
 @command(help={"json_": "print JSON"})
 def status(ctx: Context, json_: bool = False) -> None:
-    """What runs, what waits and why; exit code 1 where something does not run."""
+    """What runs, what waits and why; exit code 1 where something does not run: ./inv status --json"""
     from lab import show, world
     from lab.status import status as look
 
@@ -84,7 +84,7 @@ def logs(ctx: Context, name: str, namespace: str = "", follow: bool = False, tai
 
 @command(help={"json_": "print JSON"})
 def doctor(ctx: Context, json_: bool = False) -> None:
-    """What this machine has and lacks for the lab, and the cure."""
+    """What this machine has and lacks for the lab, and the cure: ./inv doctor"""
     from lab import doctor as examination
     from lab import show, world
 

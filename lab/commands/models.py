@@ -120,7 +120,7 @@ def sweep(
 def runs(
     ctx: Context, experiment: str = "", sweep: str = "", most: int = 30, tenant: str = "", json_: bool = False
 ) -> None:
-    """Trainings and what came of them, the newest first."""
+    """Trainings and what came of them, the newest first: ./inv runs --experiment iris"""
     from lab import world
     from lab.experiments import show
     from lab.experiments.grid import checked_name
@@ -184,7 +184,7 @@ def promote(ctx: Context, version: str, model: str = "iris", tenant: str = "", j
     },
 )
 def rollback_model(ctx: Context, model: str = "iris", tenant: str = "", json_: bool = False) -> None:
-    """Back to the champion before this one; again, and it is the one before that."""
+    """Back to the champion before this one; again, and it is the one before that: ./inv rollback-model"""
     from lab import show, world
     from lab.experiments import promote as promotion
     from lab.experiments import show as shown

@@ -1,4 +1,4 @@
-"""Who is in the class."""
+"""Who is in the class: ./inv tenants list"""
 
 from invoke.context import Context
 
@@ -8,7 +8,7 @@ from lab.messages import t
 
 @command(name="list", default=True, help={"json_": "print JSON"})
 def tenants_list(ctx: Context, json_: bool = False) -> None:
-    """Who is in the class."""
+    """Who is in the class: ./inv tenants list"""
     from lab import show, world
 
     show.people(world.load(), as_json=json_)
