@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
@@ -33,15 +34,33 @@ def main() -> None:
 
 def run(root: Path, arguments: list[str]) -> None:
     """Run the tasks of the lab in `root`."""
-    from invoke.program import Program
-
     # The lab imports its packages by their own names, wherever it stands.
     sys.path.insert(0, str(root))
     name = "mlops-lab" if installed() else "inv"
     number = version() if {"--version", "-V"} & set(arguments) else None
-    program = Program(name="mlops-lab", binary=name, binary_names=[name], version=number)
+    program = _program()(name="mlops-lab", binary=name, binary_names=[name], version=number)
     with completion(name) if "--print-completion-script" in arguments else nullcontext():
         program.run([name, "--search-root", str(root), *called_by_name(name, spaced(arguments))])
+
+
+def _program() -> Any:
+    """invoke's, in the user's language, with a list of tasks that reads like a table of contents."""
+    from invoke.program import Program
+
+    base: Any = Program
+    if os.environ.get("LAB_LANG") == "ko":
+        from lab.commands.korean import Korean as base
+
+    class Listing(base):
+        def list_flat(self) -> None:
+            from lab.commands.contents import show
+
+            if self.list_root or self.list_depth:
+                super().list_flat()
+            else:
+                show(self.collection)
+
+    return Listing
 
 
 @contextmanager

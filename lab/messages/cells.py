@@ -19,3 +19,14 @@ def left(text: str, cells: int) -> str:
 
 def right(text: str, cells: int) -> str:
     return " " * (cells - width(text)) + text
+
+
+def wrapped(text: str, cells: int) -> list[str]:
+    """Lines of whole words, none wider than `cells` but for a word that is."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and width(lines[-1]) + 1 + width(word) <= cells:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

@@ -275,9 +275,13 @@ def test_the_standard_library_is_enough() -> None:
 
 
 def inv(*arguments: str, lang: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *arguments]
+    command = [sys.executable, str(ROOT / "program.py"), *arguments]
     return subprocess.run(
-        command, env={**os.environ, messages.VARIABLE: lang}, capture_output=True, text=True, check=False
+        command,
+        env={**os.environ, "COLUMNS": "80", messages.VARIABLE: lang},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -286,8 +290,24 @@ def test_help_is_korean() -> None:
     tasks = re.split(r"\n(?=  [a-z])", listed)[1:]
     assert len(tasks) > 30
     assert [task for task in tasks if not HANGUL.search(task)] == []
-    options = inv("verify", "--help", lang="ko").stdout.partition("Options:\n")[2].split("\n  -")
+    assert [line for line in listed.splitlines() if cell_len(line) > 80] == []
+    help_, _, listed = inv("verify", "--help", lang="ko").stdout.partition("\n옵션:\n")
+    assert "사용법: inv verify [옵션]" in help_
+    options = listed.split("\n  -")
     assert [option for option in options if option.strip() and not HANGUL.search(option)] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["nothing"], "'nothing'은(는) 명령도 옵션도 아닙니다. 명령 목록: ./inv --list"),
+        (["up", "--nothing"], "'--nothing'은(는) 명령도 옵션도 아닙니다. 명령 목록: ./inv --list"),
+        (["up", "--tenants"], "--tenants 옵션에 값이 필요합니다"),
+        (["break"], "break 명령에 'fault' 값이 필요합니다: ./inv break --help"),
+    ],
+)
+def test_what_invoke_cannot_read_is_told_in_korean(typed: list[str], said: str) -> None:
+    assert inv(*typed, lang="ko").stderr == f"{said}\n"
 
 
 def test_another_language_is_one_clear_line() -> None:
@@ -317,6 +337,7 @@ def test_columns_count_cells() -> None:
     assert cells.left("버킷", 6) + "|" == "버킷  |"
     assert cells.right("버킷", 6) == "  버킷"
     assert cells.left("longer than it", 4) == "longer than it"
+    assert cells.wrapped("모든 버킷과 리포지토리", 12) == ["모든 버킷과", "리포지토리"]
 
 
 def test_a_korean_report_is_aligned() -> None:
