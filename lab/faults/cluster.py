@@ -39,9 +39,13 @@ def _own_kubeconfig(world: World, tenant: Tenant) -> Object:
 
 
 def break_sign_in(world: World, tenant: Tenant) -> None:
-    """The credential is replaced by one the cluster does not know: what a kubeconfig of another or older cluster looks like."""
+    """Its credentials are replaced by one the cluster does not know: what a kubeconfig of another or older cluster looks like.
+
+    All of them: a student who has typed `aws eks update-kubeconfig` before has two contexts in it.
+    """
     config = _own_kubeconfig(world, tenant)
-    config["users"][0]["user"] = {"token": "k8s-aws-v1.of-another-cluster"}
+    for entry in config["users"]:
+        entry["user"] = {"token": "k8s-aws-v1.of-another-cluster"}
     users.write_private(users.kubeconfig_path(world.settings, tenant), yaml.safe_dump(config, sort_keys=False))
 
 

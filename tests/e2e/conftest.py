@@ -30,13 +30,15 @@ class Lab:
     environ: Mapping[str, str]
     state: Path
 
-    def inv(self, *arguments: str, code: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+    def inv(
+        self, *arguments: str, code: int = 0, seconds: float = 280, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [str(ROOT / "inv"), *arguments],
             env={**self.environ, **environ},
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == code, (

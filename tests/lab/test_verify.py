@@ -6,6 +6,7 @@ On a real simulator and a real stand-in without the rest of the lab: the tenant 
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kubeflow_lite.profiles import desired
 from lab import fresh, manifests, settings, tenants, users, verify
@@ -202,6 +204,53 @@ def test_a_kubeconfig_that_the_cluster_does_not_accept(world: World) -> None:
     assert found["KF01"].message == "Unauthorized"
     assert found["KF01"].hint == "aws eks update-kubeconfig --region ap-northeast-2 --name mlops-training-cluster"
     assert {found[f"KF{n:02}"].cause for n in range(2, 11)} == {"KF01"}
+
+
+def test_a_kubeconfig_with_two_contexts_is_broken_too(world: World) -> None:
+    """A student who has typed `aws eks update-kubeconfig` before: that context is the current one."""
+    from lab.faults import find
+
+    fault, tenant = find("unauthorized-kubeconfig"), world.settings.one("01")
+    path = users.kubeconfig_path(world.settings, tenant)
+    config = yaml.safe_load(path.read_text())
+    config["users"].append({"name": "eks", "user": dict(config["users"][0]["user"])})
+    config["contexts"].append({"name": "eks", "context": config["contexts"][0]["context"] | {"user": "eks"}})
+    users.write_private(path, yaml.safe_dump(config | {"current-context": "eks"}))
+    assert results(world)["KF01"].state == "pass"
+    fault.break_it(world, tenant)
+    try:
+        assert fault.active(world, tenant)
+        assert results(world)["KF01"].message == "Unauthorized"
+    finally:
+        fault.mend_it(world, tenant)
+    assert results(world)["KF01"].state == "pass"
+
+
+def test_a_sign_in_program_gets_the_tenants_keys(world: World, tmp_path: Path) -> None:
+    """As `aws eks get-token` needs them; the shell of whoever runs the checks has none of this tenant's."""
+    tenant = world.settings.one("01")
+    path, noted = users.kubeconfig_path(world.settings, tenant), tmp_path / "noted"
+    kept = path.read_text()
+    config = yaml.safe_load(kept)
+    program = tmp_path / "sign-in"
+    answer = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "kind": "ExecCredential",
+        "status": {"token": "k8s-aws-v1.nobody"},
+    }
+    program.write_text(f"#!/bin/sh\necho $AWS_ACCESS_KEY_ID >> {noted}\necho '{json.dumps(answer)}'\n")
+    program.chmod(0o700)
+    sign_in = {"apiVersion": answer["apiVersion"], "command": str(program), "interactiveMode": "Never"}
+    config["users"][0]["user"] = {"exec": sign_in}
+    users.write_private(path, yaml.safe_dump(config))
+    try:
+        found = results(world)
+    finally:
+        users.write_private(path, kept)
+    keys = users.read_keys(world.settings, tenant.user)
+    assert keys is not None
+    assert set(noted.read_text().split()) == {keys.access_key_id}
+    assert found["KF01"].hint == "aws eks update-kubeconfig --region ap-northeast-2 --name mlops-training-cluster"
 
 
 def test_aws_alone_is_down(world: World) -> None:
