@@ -4,6 +4,7 @@ ministack reads its settings while it is imported, so nothing of it may be impor
 are enabled; its own start-up (schedulers, listeners, containers) is not run.
 """
 
+import importlib.metadata
 import os
 from collections.abc import Callable, Collection
 from typing import Any
@@ -24,13 +25,19 @@ def load(settings: Settings, root: RootKey, journal: Journal, sidecars: Sidecars
     os.environ.update(_environment(settings, root, journal))
     for name in ("AWS_SESSION_TOKEN", "LOCALSTACK_PERSISTENCE", "USE_SSL", "S3_REGION_STRICT"):
         os.environ.pop(name, None)
+    check_version()
     import ministack.app
 
-    if ministack.app._version() != VERSION:
-        raise StandinError(f"ministack {VERSION} is needed, this is {ministack.app._version()}: run ./inv again")
     from awssim import overrides
 
     return ministack.app, overrides.apply(journal, sidecars)
+
+
+def check_version() -> None:
+    """The corrections replace functions by name: another version is refused. Raises StandinError."""
+    found = importlib.metadata.version("ministack")
+    if found != VERSION:
+        raise StandinError(f"ministack {VERSION} is needed, this is {found}: run ./inv again")
 
 
 def _environment(settings: Settings, root: RootKey, journal: Journal) -> dict[str, str]:
