@@ -37,14 +37,13 @@ def predict_text(base_url: str, text: str) -> Prediction:
 
 
 def numbers(text: str) -> list[float]:
-    """Four finite numbers separated by commas. Raises LabError for anything else, naming the part."""
-    parts = [part.strip() for part in text.split(",")] if text.strip() else []
-    if len(parts) != 4:
-        names = t("sepal length, sepal width, petal length, petal width")
-        raise LabError(
-            t("--features needs 4 numbers ({names}), not {parts}", names=names, parts=len(parts)), t(EXAMPLE)
-        )
-    return [_number(part) for part in parts]
+    """Finite numbers separated by commas. Raises LabError for anything else, naming the part.
+
+    How many there must be is for the service to say: its model may have been trained on a table of one's own.
+    """
+    if not text.strip():
+        raise LabError(t("--features needs the model's values in their order, separated by commas"), t(EXAMPLE))
+    return [_number(part.strip()) for part in text.split(",")]
 
 
 def _number(part: str) -> float:

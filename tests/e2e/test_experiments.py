@@ -7,6 +7,8 @@ import json
 import random
 import signal
 import subprocess
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,23 @@ def test_a_run_is_reproduced_byte_for_byte(lab: Lab) -> None:
     assert [form for form, _, _ in found["forms"]] == ["ONNX", "skops"]
 
 
+def asked(lab: Lab, row: dict[str, float], *, version: str) -> dict[str, Any]:
+    """The iris service's answer once this version is in service."""
+    url = f"http://127.0.0.1:{lab.environ['LAB_PORTS_SERVING']}/predict"
+    request = urllib.request.Request(url, json.dumps(row).encode(), {"Content-Type": "application/json"})
+    last: object = None
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                last = json.load(answer)
+        except (OSError, ValueError) as error:
+            last = error
+        if isinstance(last, dict) and last["model"]["version"] == version:
+            return last
+        time.sleep(0.2)
+    raise AssertionError(f"version {version} is not in service: {last!r}")
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     chance = random.Random(1)
@@ -98,6 +117,8 @@ def test_a_table_of_ones_own_is_served_by_its_own_names(lab: Lab, table: Path) -
     assert own["champion"] is False
     assert own["champion_reason"].startswith(f"version {before['version']} has other columns or classes")
     lab.inv("promote", own["version"])
+    served = asked(lab, {"up": 6.1, "down": -5.8}, version=own["version"])
+    assert (served["prediction"], set(served["probabilities"])) == ("high", {"low", "high"})
     found = json.loads(lab.inv("rollback-model", "--json").stdout)
     assert found["version"] == before["version"]
 

@@ -60,9 +60,8 @@ def test_a_prediction() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "needs 4 numbers"),
-        ("5.1,3.5,1.4", "needs 4 numbers (sepal length, sepal width, petal length, petal width), not 3"),
-        ("5.1,3.5,1.4,0.2,1", "not 5"),
+        ("", "needs the model's values"),
+        (" ", "needs the model's values"),
         ("5.1,3.5,1.4,two", "'two' is not a number"),
         ("5.1,3.5,1.4,", "'' is not a number"),
         ("nan,1,1,1", "'nan' is not a finite number"),
@@ -95,6 +94,18 @@ def test_nobody_listening_says_what_to_type() -> None:
         serving.predict(f"http://127.0.0.1:{free_port()}", [1, 2, 3, 4], patience=0)
     assert "does not answer" in raised.value.message
     assert "./inv train --n-estimators 200" in raised.value.hint
+
+
+def test_how_many_values_there_are_is_for_the_model_to_say() -> None:
+    own = {"prediction": "Adelie", "probabilities": {"Adelie": 1.0, "Gentoo": 0.0}}
+    with service((200, GOOD | own)) as (url, bodies):
+        assert serving.predict_text(url, "39.1,18.7,181").species == "Adelie"
+    assert bodies == [{"features": [39.1, 18.7, 181]}]
+    words = "3 values, but the model takes 4: sepal_length, sepal_width, petal_length, petal_width"
+    wrong = {"detail": [{"loc": ["body", "features"], "msg": words, "type": "length"}]}
+    with service((422, wrong)) as (url, _), pytest.raises(LabError) as raised:
+        serving.predict_text(url, "39.1,18.7,181")
+    assert raised.value.message == words
 
 
 def test_the_services_own_words_about_a_value() -> None:
