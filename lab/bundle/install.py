@@ -79,7 +79,7 @@ def make(python: str, wheels: Path, lock: Path, venv: Path) -> None:
         [python, "-m", "venv", "--without-pip", "--clear", str(venv)],
         t("{python} could not make {venv}", python=python, venv=venv),
     )
-    options = ["--no-index", "--no-deps", "--no-cache-dir", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-index", "--no-deps", "--no-cache-dir", "--no-compile", "--quiet", "--disable-pip-version-check"]
     command = [str(venv / "bin" / "python"), str(pip / "pip"), "install", *options]
     built = sorted(map(str, wheels.parent.glob("built/*.whl")))
     published = venv / "published.lock"
@@ -88,7 +88,14 @@ def make(python: str, wheels: Path, lock: Path, venv: Path) -> None:
     _run([*command, "--require-hashes", "--find-links", str(wheels), "-r", str(published)], failure)
     if built:
         _run([*command, *built], failure)
+    _compile(venv)
     shutil.copyfile(lock, kept)
+
+
+def _compile(venv: Path) -> None:
+    """On all processors, which pip would do on one. What does not compile (templates, code for Pythons of long ago) is nobody's loss."""
+    command = [str(venv / "bin" / "python"), "-m", "compileall", "-q", "-j", "0", str(venv / "lib")]
+    subprocess.run(command, capture_output=True, check=False)
 
 
 def _run(command: Sequence[str], failure: str) -> None:

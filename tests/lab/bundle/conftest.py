@@ -54,7 +54,8 @@ def clone(tmp_path: Path) -> Path:
     for package in ("bundle", "messages"):
         shutil.copytree(ROOT / "lab" / package, folder / "lab" / package, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "inv").chmod(0o755)
-    made = wheel(tmp_path, "invoke", "import sys; print('invoked', *sys.argv[3:])")
+    (folder / "program.py").write_text("import runpy; runpy.run_module('invoke', run_name='__main__')\n")
+    made = wheel(tmp_path, "invoke", "import sys; print('invoked', *sys.argv[1:])")
     (folder / "requirements.lock").write_text(f"invoke==1.0 \\\n    --hash=sha256:{sum_of(made)}\n")
     return folder
 
