@@ -17,7 +17,9 @@ _seen = False
 
 
 def install() -> None:
-    """For a program, not for a library."""
+    """For a program, not for a library. Whatever was raised or seen before is forgotten."""
+    global _stopped, _seen
+    _stopped, _seen = None, False
     signal.signal(signal.SIGTERM, _raise)
 
 
