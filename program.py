@@ -44,22 +44,13 @@ def run(root: Path, arguments: list[str]) -> None:
 
 
 def _program() -> Any:
-    """invoke's, in the user's language, with a list of tasks that reads like a table of contents."""
-    from invoke.program import Program
+    """invoke's, with the lab's own list of tasks, in the user's language."""
+    from lab.commands.contents import Listing
 
-    base: Any = Program
     if os.environ.get("LAB_LANG") == "ko":
-        from lab.commands.korean import Korean as base
+        from lab.commands.korean import Korean
 
-    class Listing(base):
-        def list_flat(self) -> None:
-            from lab.commands.contents import show
-
-            if self.list_root or self.list_depth:
-                super().list_flat()
-            else:
-                show(self.collection)
-
+        return type("Listing", (Listing, Korean), {})
     return Listing
 
 

@@ -268,5 +268,6 @@ def test_a_task_without_a_lab_is_refused_as_ever(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "the lab is not up" in done.stderr
+    assert done.stderr.startswith("✗ ")
+    assert "→ ./inv up" in done.stderr
     assert not (tmp_path / "lab").exists()

@@ -103,3 +103,19 @@ def test_a_reader_that_goes_away_gets_no_traceback() -> None:
         ["bash", "-c", f"{ROOT / 'inv'} --list | head -1"], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
+
+
+def test_the_list_of_tasks_is_a_table_of_contents() -> None:
+    """Every task is on it once, under a heading, in one line or a few, without the examples of its help."""
+    import tasks
+    from lab.commands import contents
+
+    page = inv("--list", LAB_LANG="en")
+    named = re.findall(r"^  ([a-z][a-z -]*?)  +\S", page, re.MULTILINE)
+    assert sorted(named) == sorted(contents._typed(name, tasks.ns) for name in tasks.ns.task_names)
+    assert [line for line in page.splitlines() if line in contents.HEADINGS.values()] == list(
+        contents.HEADINGS.values()
+    )
+    assert page.count("./inv") == 1
+    assert max(len(line) for line in page.splitlines()) <= 80
+    assert "  .add " in inv("--list", "tenants")
