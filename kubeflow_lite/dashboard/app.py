@@ -192,7 +192,7 @@ class Dashboard:
     # What pages are made of
 
     def _whole(self, request: web.Request) -> Board:
-        return self.boards.get(CLASS, _language(request), self.panels.whole)
+        return self.boards.get(CLASS, _language(request), self.panels.whole, self.panels.frame)
 
     def _own(self, request: web.Request, where: str) -> Board:
         def values() -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """A page as parts that change one by one, with revisions: whoever has seen revision 7 is sent what changed since, and nothing twice.
 
-A part is rendered again only when its value (a frozen row) differs. Where the list of parts itself changed, or the page was made by a program
-that has ended meanwhile, a reader must load the page again.
+A part is rendered again only when its value (a frozen row) differs. Where the list of parts itself or the page around them changed, or the page
+was made by a program that has ended meanwhile, a reader must load the page again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Board:
         self._epoch = secrets.token_hex(4)
         self._shaped_at = 0
         self._revision = 0
+        self._frame: object = None
         self.parts: dict[str, Part] = {}
 
     @property
@@ -32,8 +33,10 @@ class Board:
         """What the page on a reader's screen is to say it has seen."""
         return f"{self._epoch}.{self._revision}"
 
-    def update(self, values: Mapping[str, object]) -> None:
-        reshaped = list(values) != list(self.parts)
+    def update(self, values: Mapping[str, object], frame: object = None) -> None:
+        """`frame` is what the page around the parts is made of: another one, and readers load the page again."""
+        reshaped = list(values) != list(self.parts) or frame != self._frame
+        self._frame = frame
         changed = {
             key: value for key, value in values.items() if key not in self.parts or self.parts[key].value != value
         }

@@ -52,13 +52,13 @@ class Boards:
     _known: dict[tuple[str, Language], Board] = field(default_factory=dict)
     _seen: dict[tuple[str, Language], tuple[int, int]] = field(default_factory=dict)
 
-    def get(self, viewer: str, lang: Language, values: Values) -> Board:
+    def get(self, viewer: str, lang: Language, values: Values, frame: Callable[[], object] = lambda: None) -> Board:
         key = (viewer, lang)
         board = self._known.setdefault(key, Board(renderer(lang)))
         # Seconds count too: that the agent's heart stopped is no event.
         now = (self.mirror.revision, int(time.monotonic()))
         if self._seen.get(key) != now:
-            board.update(values())
+            board.update(values(), frame())
             self._seen[key] = now
         return board
 

@@ -133,6 +133,11 @@ class Panels:
         values["events"] = view.events(self._mirror.all("events"))
         return values
 
+    def frame(self) -> object:
+        """What the instructor's page has around its parts: the grid's columns and the faults to choose from, once the agent has told them."""
+        told = self.told()
+        return reports.checks(told), reports.faults(told)
+
     def own(self, person: view.Person) -> dict[str, object]:
         """A tenant's page."""
         told, where = self.told(), person.namespace

@@ -37,6 +37,18 @@ def test_a_reader_is_sent_what_changed_and_nothing_twice() -> None:
     assert made.since(made.version) == {}
 
 
+def test_a_page_with_another_frame_is_loaded_again() -> None:
+    """Its columns and choices came after it: a page opened while the agent was starting."""
+    page = board()
+    page.update({"a": 1}, frame=())
+    seen = page.version
+    page.update({"a": 1}, frame=("KF01",))
+    assert page.since(seen) is None
+    seen = page.version
+    page.update({"a": 2}, frame=("KF01",))
+    assert page.since(seen) == {"a": "<a>2</a>"}
+
+
 def test_an_update_that_changes_nothing_has_no_revision() -> None:
     made = board()
     made.update({"row-1": Row("a")})
