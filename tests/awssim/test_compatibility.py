@@ -56,6 +56,15 @@ def bucket(client: Client) -> str:
     return name
 
 
+@pytest.fixture
+def whole_lists(request: pytest.FixtureRequest) -> None:
+    """Where LocalStack is known to be wrong, and says so if that has ended: it leaves out names after a page that ends with one in Korean."""
+    if request.node.callspec.params["client"] == "localstack":
+        request.applymarker(
+            pytest.mark.xfail(reason="LocalStack 4.14.0 loses names that are not ASCII between pages", strict=True)
+        )
+
+
 def test_a_buckets_settings(client: Client, bucket: str) -> None:
     s3 = client("s3")
     assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] == REGION
@@ -68,6 +77,7 @@ def test_a_buckets_settings(client: Client, bucket: str) -> None:
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == [{"Key": "course", "Value": "mlops"}]
 
 
+@pytest.mark.usefixtures("whole_lists")
 def test_keys_of_all_kinds_in_pages_and_folders(client: Client, bucket: str) -> None:
     s3 = client("s3")
     names = sorted(["a/1", "a/2", "b/1", "ü/모델 1.pkl", "z+&?#"], key=str.encode)
@@ -291,9 +301,8 @@ def test_versions_come_back_and_go_for_good(client: Client, bucket: str) -> None
     assert "Versions" not in s3.list_object_versions(Bucket=bucket)
 
 
-def test_more_than_a_page_of_names_in_korean(client: Client, bucket: str, request: pytest.FixtureRequest) -> None:
-    if LOCALSTACK and "localstack" in request.node.name:
-        pytest.xfail("LocalStack 4.14.0 leaves out names that are not ASCII beyond the first 1,000")
+@pytest.mark.usefixtures("whole_lists")
+def test_more_than_a_page_of_names_in_korean(client: Client, bucket: str) -> None:
     s3, names = client("s3"), [f"데이터/모델-{number:04}.pkl" for number in range(1, 1101)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: s3.put_object(Bucket=bucket, Key=name, Body=b""), names))
