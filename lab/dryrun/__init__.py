@@ -70,6 +70,9 @@ def run(body: Callable[[], object], *, say: Callable[[str], None] | None = None)
                 body()
         except (Ended, SystemExit) as end:
             _refuse_failure(end)
+        except LookupError:
+            # An object that was not made has no status but the first one.
+            record.note("wait", t("what the cluster would make of these"))
         except LabError as error:
             raise _named(error, _current) from None
         finally:

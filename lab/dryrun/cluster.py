@@ -39,6 +39,12 @@ _CLUSTER_SCOPED = {
 }
 
 
+_BEGINS: Mapping[str, Object] = {
+    kind: {"phase": "Pending"} for kind in ("Pod", "PersistentVolumeClaim", "PersistentVolume")
+}
+"""The status that some kinds have from their first moment."""
+
+
 class Cluster(kube.Cluster):
     """`kubeconfig` is the one that tasks read, in the scratch folder; `source` the one that requests are made with."""
 
@@ -147,7 +153,7 @@ class Cluster(kube.Cluster):
             meta.setdefault("namespace", place.namespace)
         meta.setdefault("creationTimestamp", "")
         meta.setdefault("generation", 1)
-        made.setdefault("status", {})
+        made["status"] = {**_BEGINS.get(str(made.get("kind")), {}), **made.get("status", {})}
         if _is_approved(made):
             made["status"]["certificate"] = b64encode(b"(signed by the cluster)").decode()
         self.overlay.put(place.named(meta["name"]), made)

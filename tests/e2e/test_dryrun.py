@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,20 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Any:
         made.inv("up", "--tenants", "01,20")
         made.inv("train", "--n-estimators", "5", "--run-name", "first")
         made.inv("rollout")
+        settle(made)
         yield made
+
+
+def settle(lab: Lab, *, patience: float = 240) -> None:
+    """Until nothing changes by itself any more: the autoscaler takes its time after a rollout."""
+    deadline, before = time.monotonic() + patience, objects(lab)
+    while True:
+        time.sleep(5)
+        now = objects(lab)
+        if now == before:
+            return
+        assert time.monotonic() < deadline, differences(before, now)
+        before = now
 
 
 def test_every_task_that_has_it_is_tried() -> None:
