@@ -25,6 +25,10 @@ class HookFailure(Exception):
     """A lifecycle hook failed; the message is the event's."""
 
 
+class ProbeError(Exception):
+    """A probe could not be carried out: how the container is, nobody knows. Kubernetes throws such an answer away."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What is probed: a container of a pod at an address."""
@@ -68,7 +72,7 @@ class Prober:
             await self.session.close()
 
     async def probe(self, target: Target, action: Object, timeout: float) -> Outcome:
-        """(success, what was seen): never raises for a failing container."""
+        """(success, what was seen): raises ProbeError where the question could not be put, never for a failing container."""
         try:
             if "exec" in action:
                 return await self._exec_probe(target, action["exec"].get("command") or [], timeout)
@@ -80,7 +84,7 @@ class Prober:
             if "grpc" in action:
                 return await self._grpc_probe(target, action["grpc"], timeout)
         except HookFailure as error:
-            return False, str(error)
+            raise ProbeError(str(error)) from error
         except TimeoutError:
             return False, "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
         return False, "missing probe handler"
@@ -142,20 +146,29 @@ class Prober:
             return False, f'error: failed to connect service at "{host}:{port}": {error}'
 
     async def _exec_probe(self, target: Target, command: Sequence[str], timeout: float) -> Outcome:
-        code, output = await self.run(target.id, command, timeout)
+        try:
+            code, output = await self._run(target.id, command, timeout)
+        except RuntimeFailure as error:
+            raise ProbeError(f"failed to exec in container: failed to start exec: {error}") from error
         if code is None:
             return False, f"command timed out: {list(command)!r} timed out after {timeout:g}s"
         return code == 0, output.decode(errors="replace")
 
     async def run(self, id: str, command: Sequence[str], timeout: float | None = None) -> tuple[int | None, bytes]:
-        """A command in the container: its exit code (None where it took too long and was killed) and what it printed."""
+        """A command in the container: its exit code (None where it was killed for taking too long, 126 where it could not start) and its output."""
+        try:
+            return await self._run(id, command, timeout)
+        except RuntimeFailure as error:
+            return 126, str(error).encode()
+
+    async def _run(self, id: str, command: Sequence[str], timeout: float | None) -> tuple[int | None, bytes]:
         read, write = os.pipe()
         null = os.open(os.devnull, os.O_RDWR)
         try:
             process = await self.runtime.exec(id, command, handles=[null, write, os.dup(write)])
-        except RuntimeFailure as error:
+        except RuntimeFailure:
             os.close(read)
-            return 126, str(error).encode()
+            raise
         collecting = asyncio.create_task(collect(read))
         try:
             async with asyncio.timeout(timeout):
@@ -249,7 +262,8 @@ async def watch(
     report: Callable[[Result], None],
     failed: Callable[[Kind, str], None],
 ) -> None:
-    """Probe for ever (a startup probe: until it is decided): `failed` for each failing answer (an event), `report` when a threshold is reached.
+    """Probe for ever (a startup probe: until it is decided): `failed` for each failing answer (for an event), `report` when a threshold
+    is reached.
 
     A container that is not ready yet is asked more often than its period says, so that what is ready is ready now and not ten seconds
     later; those extra answers count only if they are good.
@@ -262,14 +276,19 @@ async def watch(
     state: bool | None = None
     last, row, counted, eager = None, 0, clock(), 0.1
     while not prober.closed:
-        success, message = await prober.probe(target, spec, timeout)
+        try:
+            success, message = await prober.probe(target, spec, timeout)
+        except ProbeError as error:
+            failed(kind, f"errored and resulted in unknown state: {error}")
+            await asyncio.sleep(period)
+            continue
         starting = state is None and not success and kind != "liveness"
         if not starting or clock() - counted >= period:
             counted = clock()
             row = row + 1 if success == last else 1
             last = success
             if not success:
-                failed(kind, message)
+                failed(kind, f"failed: {message}")
             if row >= need[success] and state is not success:
                 state = success
                 report(Result(kind, success, message))

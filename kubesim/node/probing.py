@@ -51,9 +51,9 @@ class Probing:
             if container.run is run:
                 self._probed(container, result, started)
 
-        def failed(kind: probes.Kind, message: str) -> None:
+        def failed(kind: probes.Kind, how: str) -> None:
             if container.running and container.run is run:
-                self.pod.event(container, "Warning", "Unhealthy", f"{kind.capitalize()} probe failed: {message}")
+                self.pod.event(container, "Warning", "Unhealthy", f"{kind.capitalize()} probe {how}")
 
         watching = probes.watch(
             self.pod.host.prober, self.pod.target(container), kind, spec, may_run=may_run, report=report, failed=failed

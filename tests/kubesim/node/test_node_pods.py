@@ -222,6 +222,27 @@ async def test_readiness_startup_and_liveness(lab: Lab) -> None:
     assert any(reason == "Unhealthy" and message.startswith("Liveness probe failed") for _, reason, message in events)
 
 
+async def test_a_probe_that_cannot_be_carried_out_says_nothing_of_the_container(lab: Lab) -> None:
+    """A command that is not there, a port that has no name: events, and no restart."""
+    missing = {"exec": {"command": ["nosuchprogram"]}, "periodSeconds": 1, "failureThreshold": 1}
+    unnamed = {"httpGet": {"port": "nosuchport"}, "periodSeconds": 1, "failureThreshold": 1}
+    await lab.pod("asked", container={"livenessProbe": missing, "readinessProbe": unnamed})
+    heard: set[str] = set()
+    deadline = time.monotonic() + 60
+    while len(heard) < 2:
+        assert time.monotonic() < deadline, heard
+        heard = {
+            message.partition(": ")[0] for _, reason, message in await lab.events("asked") if reason == "Unhealthy"
+        }
+        await asyncio.sleep(0.1)
+    assert heard == {
+        "Liveness probe errored and resulted in unknown state",
+        "Readiness probe errored and resulted in unknown state",
+    }
+    (main,) = (await lab.client.get("v1/pods", "asked", NAMESPACE))["status"]["containerStatuses"]
+    assert (main["restartCount"], main["ready"]) == (0, False)
+
+
 async def test_a_startup_probe_ends_with_its_success(lab: Lab, tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     asked.touch()
