@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,18 +82,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     settings = replace(
         settings, stop_containers=arguments.stop_containers, token_webhook=arguments.authentication_token_webhook_url
     )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=launch.loop) as runner:
         runner.run(_until_signalled(settings))
     return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop where it is to be had: it halves what a request costs."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
 
 
 async def _until_signalled(settings: Settings) -> None:
@@ -128,7 +119,7 @@ def _stop(arguments: argparse.Namespace) -> int:
                 return 1
             time.sleep(0.02)
     elif not arguments.keep_containers and arguments.state.exists():
-        from kubesim.node.daemons import end_all
+        from kubesim.node.runtime import end_all
 
         asyncio.run(end_all(arguments.state.resolve()))
     return 0

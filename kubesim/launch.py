@@ -8,6 +8,7 @@ as the process.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -41,3 +42,12 @@ def settle() -> None:
     """Once everything is there: it is set aside unsearched, and garbage is looked for among what comes from now on."""
     gc.freeze()
     gc.set_threshold(YOUNG, 20, 20)
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """uvloop where it is to be had: it halves what a request costs."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

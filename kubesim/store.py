@@ -8,8 +8,10 @@ What is guaranteed:
 - A watcher misses nothing: it listens before it scans the history, so a write after the scan is told.
 - Telling costs a write nothing but one call put on the loop, however many listen and however many writes one turn of the loop brings.
 - History is bounded per kind. Who asks for changes older than what is kept gets `Compacted`, never a gap.
+- No write waits for the disk: what the write-ahead log has collected is carried over into the file, with the fsyncs that takes, by a thread
+  with a connection of its own.
 
-Everything runs on one thread and no method awaits, so a caller that reads and then writes without awaiting is atomic: this is the only
+Everything else runs on one thread and no method awaits, so a caller that reads and then writes without awaiting is atomic: this is the only
 locking rule. Objects are kept as their encoded bytes; the parsed form is made when someone asks, is shared, and must not be changed.
 A kind is named by its storage name ("configmaps", "deployments.apps"): the versions of a kind share their objects.
 """
@@ -22,6 +24,7 @@ import sqlite3
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -35,7 +38,10 @@ HISTORY = 4000
 """Changes kept per kind for watchers that resume. A kind that changes 100 times a second can be resumed for 40 s."""
 
 COMPACT_EVERY = 500
-"""Writes between two compactions of the file: often, so that each is short."""
+"""Writes between two compactions of the file, and between two times that the write-ahead log is carried over: often, so that each is short."""
+
+LOG_PAGES = 10_000
+"""Pages of 4 KiB at which a write carries the log over itself: only where writes come so fast for so long that the thread never catches up."""
 
 KEEP = 5000
 """Writes that the file keeps as history, for watchers that resume after a restart."""
@@ -174,14 +180,17 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._db.executescript(
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;" + _SCHEMA
+            f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint={LOG_PAGES};"
+            + _SCHEMA
         )
+        self._carrier = Carrier(path)
         self._kinds: dict[str, _Kind] = {}
         self._superseded: deque[tuple[int, int]] = deque()
         self._writes = 0
         self.revision = self._load()
 
     def close(self) -> None:
+        self._carrier.close()
         self._db.close()
 
     # Reading
@@ -284,6 +293,7 @@ class Store:
         self._writes += 1
         if self._writes % COMPACT_EVERY == 0:
             self.compact()
+            self._carrier.carry()
         return record
 
     def _apply(self, kind: str, change: Change) -> None:
@@ -338,3 +348,25 @@ class Store:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('floor', ?)", (floor,))
         self._db.execute("COMMIT")
         self._floor = floor
+
+
+class Carrier:
+    """Carries the write-ahead log over into the file, in a thread: writers go on meanwhile (a PASSIVE checkpoint waits for nobody)."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
+
+    def carry(self) -> None:
+        """Returns at once; one at a time."""
+        if self._path is not None and (self._pending is None or self._pending.done()):
+            self._pending = self._thread.submit(self._checkpoint, self._path)
+
+    def close(self) -> None:
+        """Waits for the one that is under way."""
+        self._thread.shutdown()
+
+    def _checkpoint(self, path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")

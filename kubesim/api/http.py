@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
+import time
 from collections.abc import AsyncIterator
+from email.utils import formatdate
+from functools import lru_cache
 from pathlib import Path
 
 from aiohttp import web
@@ -64,14 +67,14 @@ class Front:
         try:
             request = await self._read(raw)
         except ApiError as error:
-            return _whole(render.failure(error), raw)
+            return Whole(render.failure(error), raw)
         response = await self._server.handle(request)
         if response.hijack is not None:
             return await response.hijack(raw)  # type: ignore[arg-type]
         if response.feed is not None:
             return await _fed(response, response.feed, raw)
         if isinstance(response.body, bytes):
-            return _whole(response, raw)
+            return Whole(response, raw)
         return await _stream(response, response.body, raw)
 
     async def _read(self, raw: web.BaseRequest) -> Request:
@@ -114,15 +117,61 @@ async def _body(raw: web.BaseRequest) -> bytes:
     return b"".join(parts)
 
 
-def _whole(response: Response, raw: web.BaseRequest) -> web.Response:
-    assert isinstance(response.body, bytes)
-    body, headers = (
-        response.body,
-        {"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers},
-    )
-    if len(body) >= GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", ""):
-        body, headers["Content-Encoding"], headers["Vary"] = gzip.compress(body, 1), "gzip", "Accept-Encoding"
-    return web.Response(body=body, status=response.status, headers=headers)
+class Whole(web.StreamResponse):
+    """An answer that is there as a whole: its head and body go to the connection in one piece.
+
+    aiohttp's own `Response` takes such an answer through what streams, cookies and ranges need: a fifth of the time of a small answer, from the
+    client and back (107 to 87 µs, without TLS). What is left is HTTP/1.1: a length, a date, and whether the connection is kept.
+    """
+
+    def __init__(self, response: Response, raw: web.BaseRequest) -> None:
+        super().__init__(status=response.status)
+        assert isinstance(response.body, bytes)
+        headers = {"Content-Type": response.content_type, "Cache-Control": "no-cache, private", **response.headers}
+        self._answer = response.body
+        if len(self._answer) >= GZIP_FROM and "gzip" in raw.headers.get("Accept-Encoding", ""):
+            self._answer = gzip.compress(self._answer, 1)
+            headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        self._fields = headers
+        self._kept = raw.keep_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._kept
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Sends it. Raises ConnectionResetError where the client has gone."""
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has gone")
+        body = b"" if request.method == "HEAD" else self._answer
+        if len(body) < GZIP_FROM:
+            transport.write(self._head() + body)
+        else:
+            transport.writelines((self._head(), body))  # a list of megabytes is not copied once more
+
+    def _head(self) -> bytes:
+        lines = [f"HTTP/1.1 {self.status} {self.reason}", f"Content-Length: {len(self._answer)}", f"Date: {_date()}"]
+        lines += [f"{name}: {_line(value)}" for name, value in self._fields.items()]
+        lines.append("Connection: keep-alive" if self._kept else "Connection: close")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to be sent."""
+
+
+def _line(value: str) -> str:
+    """A header's value, which may quote what a client sent, cannot begin another header."""
+    return value if value.isprintable() else "".join(char if char.isprintable() else " " for char in value)
+
+
+def _date() -> str:
+    return _dated(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _dated(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 async def _stream(response: Response, body: AsyncIterator[bytes], raw: web.BaseRequest) -> web.StreamResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,18 @@ def test_only_the_last_parsed_forms_are_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert [record.object["n"] for record in records] == [0, 1, 2]
     assert records[0].object == first
     assert records[0].object is not first
+
+
+def test_the_log_is_carried_over_into_the_file_by_another_thread(tmp_path: Path) -> None:
+    """Without the write-ahead log beside it the file holds what was there when the thread was asked; nobody closed the store."""
+    store = Store(tmp_path / "store.db")
+    for number in range(stores.COMPACT_EVERY):
+        store.create("ks", obj(f"x{number}"))
+    assert store._carrier._pending is not None
+    store._carrier._pending.result(timeout=60)
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "store.db", tmp_path / "copy" / "store.db")
+    alone = Store(tmp_path / "copy" / "store.db")
+    assert (alone.count("ks"), alone.revision) == (stores.COMPACT_EVERY, stores.COMPACT_EVERY)
+    alone.close()
+    store.close()
