@@ -116,6 +116,12 @@ class Visitor:
             "console", lambda one: self.complaints.append(one.text) if one.type in ("error", "warning") else None
         )
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", self._require_own)
+
+    def _require_own(self, request: Any) -> None:
+        """The page works offline: nothing is fetched from anywhere else."""
+        if not request.url.startswith((f"{self.world.url}/", "data:", "about:", "blob:")):
+            self.complaints.append(f"asks for {request.url}")
 
     def sign_in(self, namespace: str = "kubeflow", account: str = "instructor") -> Any:
         code = ui._code(self.world.port, ui.token(self.world.api, namespace, account), patience=60)
