@@ -11,7 +11,7 @@ import tasks
 from lab.settings import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
-NAMES = {name.removesuffix(".list") for name in tasks.ns.task_names} | {
+NAMES = {*tasks.ns.task_names, *(name.removesuffix(".list") for name in tasks.ns.task_names)} | {
     alias for all_ in tasks.ns.task_names.values() for alias in all_
 }
 
