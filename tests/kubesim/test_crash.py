@@ -1,6 +1,7 @@
 """kill -9 under load: what was acknowledged is there, nothing is half there, watchers go on, and containers never notice.
 
-KUBESIM_KILLS says how often (4 by default; 100 takes a few minutes).
+KUBESIM_KILLS says how often (4 by default; 100 takes a few minutes). With -s every kill is told, so that a run that is stopped has told
+what it found.
 """
 
 from __future__ import annotations
@@ -215,6 +216,7 @@ async def test_kill_9_under_load_loses_nothing(server: Process) -> None:
             await watcher.caught_up(marker)
             assert watcher.objects == expected.acknowledged, "a watcher missed something"
             assert await pods_now(session) == pods, "a container was restarted"
+        print(f"kill {life + 1}: all of {expected.writes} acknowledged writes are there", flush=True)
     assert watcher is not None
     assert watcher.resumed >= KILLS
     assert expected.writes > 20 * KILLS
