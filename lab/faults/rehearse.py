@@ -105,21 +105,39 @@ def _break(
     world: World, tenant: Tenant, fault: Fault, bystanders: Sequence[Tenant], say: Callable[[str], None]
 ) -> tuple[list[Result], list[str]]:
     """What the checks said while it was broken, and what was not as expected; it is mended when this ends, however it ends."""
+    broken: list[Result] = []
+    problems: list[str] = []
+    interrupted = True
     try:
         fault.break_it(world, tenant)
-        problems = [] if fault.active(world, tenant) else [t("it did not break")]
+        problems += [] if fault.active(world, tenant) else [t("it did not break")]
         broken = verify.verify(world, user=tenant.num)
         hint = fault.words(fault.hint, world, tenant)
         problems += _as_expected(fault, broken, hint) + _untouched(world, fault, bystanders)
         say(f"  ✗ {', '.join(_red(broken)) or t('nothing turned red')}")
+        interrupted = False
     except LabError as error:
-        return [], [
-            t("it could not be rehearsed: {why}", why=error.message) + (f" ({error.hint})" if error.hint else "")
-        ]
+        problems += [t("it could not be rehearsed: {why}", why=_why(error))]
+        interrupted = False
     finally:
         with _uninterrupted(say):
-            fault.mend_it(world, tenant)
-    return broken, problems
+            unmended = _mend(world, tenant, fault)
+        for problem in unmended if interrupted else []:
+            say(f"  ! {problem}")
+    return broken, problems + unmended
+
+
+def _mend(world: World, tenant: Tenant, fault: Fault) -> list[str]:
+    """A cure that does not take effect in time is a problem of this fault, to be reported; it does not end the rehearsal of the others."""
+    try:
+        fault.mend_it(world, tenant)
+    except LabError as error:
+        return [t("it could not be mended: {why}", why=_why(error))]
+    return []
+
+
+def _why(error: LabError) -> str:
+    return error.message + (f" ({error.hint})" if error.hint else "")
 
 
 def _red(results: Sequence[Result]) -> list[str]:
@@ -144,14 +162,15 @@ def _as_expected(fault: Fault, results: Sequence[Result], hint: str) -> list[str
 
 
 def neighbours(world: World, tenant: Tenant) -> tuple[Tenant, ...]:
-    """Who would notice first: the tenant whose isolation this one's checks try, and the tenant whose checks try this one's."""
-    try_it = [one for one in verify.started(world) if one != tenant and verify.other(world, one) == tenant]
-    return tuple(dict.fromkeys((verify.other(world, tenant), *try_it)))
+    """Who would notice first: the tenant whose isolation this one's checks try, and who tries this one's. Nobody in a lab of one."""
+    others = [one for one in verify.started(world) if one != tenant]
+    tried = verify.other(world, tenant)
+    return tuple(one for one in others if one == tried or verify.other(world, one) == tenant)
 
 
 def _untouched(world: World, fault: Fault, bystanders: Sequence[Tenant]) -> list[str]:
     """Other tenants' checks stay green, unless the fault is the whole lab's."""
-    if fault.scope == "lab":
+    if fault.scope == "lab" or not bystanders:
         return []
     results = verify.verify(world, user=",".join(one.num for one in bystanders))
     return [

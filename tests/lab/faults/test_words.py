@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from lab import settings
+from lab import fresh, settings
 from lab.aws.standin import StandIn
 from lab.clusters.sim import Sim
 from lab.faults import REGISTRY
 from lab.faults.base import Fault
 from lab.faults.outcome import Rehearsal
+from lab.faults.rehearse import neighbours
 from lab.faults.words import WORDS
 from lab.reports import rehearsal
 from lab.world import World
@@ -81,3 +82,24 @@ def test_a_hint_that_is_the_cure_is_said_once() -> None:
     page = rehearsal.render([one(hints=("kubectl scale deployment mlflow-server",))])
     assert page.count("kubectl scale deployment mlflow-server") == 1
     assert "The checks say" not in page
+
+
+def test_the_neighbours_are_those_who_would_notice(world: World) -> None:
+    """In the class's circle: the one after, and the one before, whose isolation checks try this tenant."""
+    people = [world.settings.one(number) for number in ("01", "05", "07", "20")]
+    fresh.remember(world, people)
+    assert [one.num for one in neighbours(world, people[2])] == ["05", "20"]
+    assert [one.num for one in neighbours(world, people[0])] == ["05", "20"]
+
+
+def test_a_lab_of_one_has_no_neighbours(world: World) -> None:
+    alone = world.settings.one("07")
+    fresh.remember(world, [alone])
+    assert neighbours(world, alone) == ()
+
+
+@pytest.mark.parametrize("fault", REGISTRY, ids=[fault.name for fault in REGISTRY])
+def test_a_hint_has_the_tenants_own_names(world: World, fault: Fault) -> None:
+    assert "{" not in fault.words(fault.hint, world, world.settings.one("07")).replace('{"spec"', "").replace(
+        '{"owner"', ""
+    ).replace('{"name"', "")
