@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from lab.settings import Tenant
 from tests.ui.test_pages import PAINT, PATIENCE
 from tests.ui.world import World, green, red
 
@@ -30,10 +32,19 @@ SCROLL = """async () => {
 }"""
 
 
-def test_two_hundred_tenants(visitor: Any, world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    people = world.people(MORE)
+@pytest.fixture
+def people(world: World) -> Iterator[list[Tenant]]:
+    """Those beyond the usual class, while a test runs."""
+    more = world.people(MORE)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(world.enrol, people))
+        list(pool.map(world.enrol, more))
+        yield more
+        list(pool.map(world.leave, more))
+
+
+def test_two_hundred_tenants(
+    visitor: Any, world: World, people: list[Tenant], capsys: pytest.CaptureFixture[str]
+) -> None:
     page = visitor().sign_in()
     page.wait_for_selector("#p-row-291", state="attached", timeout=PATIENCE)
     page.goto(world.url)

@@ -113,6 +113,11 @@ class World:
         self.api.request("PATCH", path, status, content_type="application/merge-patch+json")
         self.report(tenant, green(tenant))
 
+    def leave(self, tenant: Tenant) -> None:
+        """What `enrol` made goes again: other tests share this class."""
+        self.api.delete("kubeflow.org/v1", "Profile", tenant.profile)
+        self.api.delete("v1", "ConfigMap", f"check-report-{tenant.user}", "kubeflow")
+
     def report(self, tenant: Tenant, results: list[Result]) -> None:
         bucket = Bucket(objects=2 + int(tenant.num), size=48_000 * int(tenant.num))
         self.api.apply(objects.report(self.settings, tenant, results, seconds=0.4, bucket=bucket))
