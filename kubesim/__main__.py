@@ -119,7 +119,7 @@ def _stop(arguments: argparse.Namespace) -> int:
                 return 1
             time.sleep(0.02)
     elif not arguments.keep_containers and arguments.state.exists():
-        from kubesim.node.runtime import end_all
+        from kubesim.node.daemons import end_all
 
         asyncio.run(end_all(arguments.state.resolve()))
     return 0
