@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from threading import Event
 
 from lab.clusters.footprint import Ref, ordered
@@ -49,7 +50,10 @@ def remove(cluster: Cluster, refs: Sequence[Ref]) -> None:
 
 
 def _until_gone(cluster: Cluster, refs: Sequence[Ref], *, seconds: float) -> None:
-    def left() -> str | None:
-        return next((t("{ref} is still there", ref=ref) for ref in refs if _exists(cluster, ref)), None)
+    """`seconds` are each one's: a class of sixteen on a busy cluster takes its time, one that does not move at all is a failure."""
+    for ref in refs:
+        cluster.wait(partial(_left, cluster, ref), seconds=seconds, cancelled=Event(), every=0.3)
 
-    cluster.wait(left, seconds=seconds, cancelled=Event(), every=0.3)
+
+def _left(cluster: Cluster, ref: Ref) -> str | None:
+    return t("{ref} is still there", ref=ref) if _exists(cluster, ref) else None
