@@ -95,3 +95,22 @@ def container_amounts(container: Mapping[str, Any], which: Literal["requests", "
 def listed(named: Mapping[str, Amount], names: Sequence[str]) -> str:
     """`cpu=1,memory=3Gi`"""
     return ",".join(f"{name}={named[name]}" for name in sorted(names))
+
+
+def qos_class(pod: Object) -> str:
+    """Guaranteed where every container's limits are set and its requests are them, BestEffort where nothing is set, else Burstable."""
+    spec = pod.get("spec") or {}
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    requests = [_compute(container, "requests") for container in containers]
+    limits = [_compute(container, "limits") for container in containers]
+    if not any(requests) and not any(limits):
+        return "BestEffort"
+    guaranteed = all(
+        len(have) == 2 and (not asked or asked == have) for asked, have in zip(requests, limits, strict=True)
+    )
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _compute(container: Object, which: Any) -> dict[str, object]:
+    found = container_amounts(container, which)
+    return {name: amount.value for name, amount in found.items() if name in ("cpu", "memory") and amount.value}

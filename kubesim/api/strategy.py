@@ -6,7 +6,7 @@ import copy
 from datetime import datetime, timedelta
 from typing import Any
 
-from kubesim.admission.amounts import container_amounts
+from kubesim.admission.amounts import qos_class
 from kubesim.api import services
 from kubesim.api.request import Options
 from kubesim.errors import ApiError, BadRequest, Cause, Invalid
@@ -223,25 +223,6 @@ _EMPTY_STATUS: dict[str, Object] = {
 """How an empty status of Kubernetes's types prints."""
 
 
-def qos_class(pod: Object) -> str:
-    """Guaranteed where every container's limits are set and its requests are them, BestEffort where nothing is set, else Burstable."""
-    spec = pod.get("spec") or {}
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    requests = [_compute(container, "requests") for container in containers]
-    limits = [_compute(container, "limits") for container in containers]
-    if not any(requests) and not any(limits):
-        return "BestEffort"
-    guaranteed = all(
-        len(have) == 2 and (not asked or asked == have) for asked, have in zip(requests, limits, strict=True)
-    )
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
-def _compute(container: Object, which: Any) -> dict[str, object]:
-    found = container_amounts(container, which)
-    return {name: amount.value for name, amount in found.items() if name in ("cpu", "memory") and amount.value}
-
-
 # What changes
 
 
@@ -253,6 +234,8 @@ def prepare_update(resource: Resource, obj: Object, before: Object, subresource:
     metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
     head: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
     obj = head | {key: value for key, value in obj.items() if key not in head}
+    if subresource == "resize":
+        return _resized(obj, before)
     if subresource in STATUS_PARTS:
         return _only(STATUS_PARTS[subresource], obj, before, custom=resource.custom)
     if resource.has("status") and subresource != "binding":
@@ -262,6 +245,18 @@ def prepare_update(resource: Resource, obj: Object, before: Object, subresource:
     if resource.key == "v1/namespaces":
         obj.setdefault("spec", {})["finalizers"] = list((before.get("spec") or {}).get("finalizers") or ())
     return obj
+
+
+def _resized(obj: Object, before: Object) -> Object:
+    """`before` with the resources of `obj`'s containers: a resize changes nothing else, whatever it says."""
+    kept = copy.deepcopy(before)
+    _take(kept["metadata"], obj["metadata"], "managedFields")
+    for kind in ("containers", "initContainers"):
+        wanted = {each.get("name"): each for each in (obj.get("spec") or {}).get(kind) or ()}
+        for container in kept["spec"].get(kind) or ():
+            for field in ("resources", "resizePolicy"):
+                _take(container, wanted.get(container["name"], container), field)
+    return kept
 
 
 def _only(part: str, obj: Object, before: Object, *, custom: bool) -> Object:

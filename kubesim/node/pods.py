@@ -60,7 +60,10 @@ class PodWorker(PodState):
     # What it is told
 
     def changed(self, pod: Object) -> None:
+        """New limits (`--subresource resize`) hold from now on; a new image from the container's next start."""
         self.pod = pod
+        for container, (spec, _) in zip(self.containers, status.roles(pod), strict=True):
+            container.spec = spec
         self.wake.set()
 
     def removed(self, pod: Object) -> None:

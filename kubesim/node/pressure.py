@@ -47,7 +47,7 @@ class Pressure:
     async def measure(self) -> None:
         """Sample every container, and end those that use more memory than their limit. For ever."""
         while True:
-            limits = {id: limit for id, (_, one) in self._running().items() if (limit := _memory_limit(one.spec))}
+            limits = {id: limit for id, (_, one) in self._running().items() if (limit := memory_limit(one.spec))}
             for id in await asyncio.to_thread(self.meter.sample, self._roots(), limits, time.monotonic()):
                 await self._out_of_memory(id)
             await asyncio.sleep(_SAMPLE_SECONDS)
@@ -80,7 +80,8 @@ class Pressure:
         return found
 
 
-def _memory_limit(spec: Object) -> int:
+def memory_limit(spec: Object) -> int:
+    """Bytes; 0 where a container has no limit."""
     limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
     return int(quantity.parse(limit)) if limit else 0
 

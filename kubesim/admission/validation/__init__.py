@@ -117,4 +117,6 @@ def update(model: Model, obj: Object, old: Object, subresource: str = "") -> Non
         found.extend(model.structural.validate(obj, old))
     elif subresource in ("", "scale"):
         RULES.get(resource.key, PLAIN).update(found, obj, old)
+    elif subresource == "resize":
+        pods.resize(found, obj, old)
     found.raise_for(resource, metadata.get("name") or "")

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from kubesim.admission.amounts import qos_class
 from kubesim.admission.validation import containers, meta, names, resources, volumes
 from kubesim.admission.validation.fields import Problems, difference
 from kubesim.resources import Object
@@ -260,3 +261,13 @@ def _fixed(new: Object, was: Object) -> Object:
     if was.get("terminationGracePeriodSeconds", 0) < 0 and fixed.get("terminationGracePeriodSeconds") == 1:
         fixed["terminationGracePeriodSeconds"] = was["terminationGracePeriodSeconds"]
     return fixed
+
+
+def resize(problems: Problems, obj: Object, old: Object) -> None:
+    """New resources are resources, and leave the pod in its class."""
+    for kind in ("containers", "initContainers"):
+        for at, each in enumerate(obj["spec"].get(kind) or ()):
+            resources.requirements(problems, each.get("resources"), f"spec.{kind}[{at}].resources")
+    was = qos_class(old)
+    if qos_class(obj) != was:
+        problems.invalid("spec", was, "Pod QOS Class may not change as a result of resizing")

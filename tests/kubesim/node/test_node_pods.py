@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kubesim.node import mounts
+from kubesim.errors import Invalid
+from kubesim.node import mounts, pressure
 from kubesim.resources import Object
 from tests.kubesim.node.lab import NAMESPACE, Lab
 
@@ -364,6 +365,27 @@ async def test_what_holds_too_much_on_disk_is_evicted(
     assert (pod["status"]["reason"], pod["status"]["message"]) == ("Evicted", message)
     assert ("Warning", "Evicted", message) in await lab.events("writer")
     assert (await lab.client.get("v1/pods", "modest", NAMESPACE))["status"]["phase"] == "Running"
+
+
+async def test_a_resized_limit_holds_at_once(lab: Lab) -> None:
+    await lab.pod("grown", container={"resources": {"limits": {"memory": "64Mi"}}})
+    await lab.ready("grown")
+    main = {"name": "main", "resources": {"limits": {"memory": "96Mi"}}, "command": ["not", "by", "this", "door"]}
+    larger = {"spec": {"containers": [main], "serviceAccountName": "other", "hostNetwork": True}}
+    await lab.client.patch("v1/pods", "grown", larger, NAMESPACE, kind="strategic", subresource="resize")
+    limits = {"memory": "96Mi"}
+    pod = await lab.until(
+        "grown", lambda pod: pod["status"]["containerStatuses"][0]["resources"].get("limits") == limits
+    )
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+    worker = lab.node.worker(NAMESPACE, "grown")
+    assert worker is not None
+    assert pressure.memory_limit(worker.containers[0].spec) == 96 << 20
+    assert (pod["spec"]["serviceAccountName"], "hostNetwork" in pod["spec"]) == ("default", False)
+    assert "command" not in pod["spec"]["containers"][0]
+    nothing = {"spec": {"containers": [{"name": "main", "resources": None}]}}
+    with pytest.raises(Invalid, match="Pod QOS Class may not change as a result of resizing"):
+        await lab.client.patch("v1/pods", "grown", nothing, NAMESPACE, kind="strategic", subresource="resize")
 
 
 async def test_termination_messages(lab: Lab) -> None:
