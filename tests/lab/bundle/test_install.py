@@ -46,8 +46,11 @@ def test_one_command_with_a_clone(make: Make, clone: Path) -> None:
 @pytest.mark.timeout(400)
 @needs_namespaces
 def test_two_commands_without_a_clone(make: Make, tmp_path: Path) -> None:
+    """Here with a Python and nothing else: no uv, no pip."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / f"python{manifest.here()[1]}").symlink_to(Path(sys.executable).resolve())
     subprocess.run(["tar", "-xf", str(make("lab.tar.gz")), "-C", str(tmp_path)], check=True)
-    done = inv(tmp_path / "mlops-lab", "up")
+    done = inv(tmp_path / "mlops-lab", "up", PATH=f"{tmp_path / 'bin'}:/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
     assert "invoked up" in done.stdout
     assert "attempts to leave: 0" in done.stderr
