@@ -140,7 +140,10 @@ class Whole(web.StreamResponse):
         return self._kept
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Sends it. Raises ConnectionResetError where the client has gone."""
+        """Sends it, and waits where the client does not read: its next request must not add to what it leaves lying.
+
+        Raises ConnectionResetError where the client has gone.
+        """
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client has gone")
@@ -149,6 +152,7 @@ class Whole(web.StreamResponse):
             transport.write(self._head() + body)
         else:
             transport.writelines((self._head(), body))  # a list of megabytes is not copied once more
+        await request.writer.drain()
 
     def _head(self) -> bytes:
         lines = [f"HTTP/1.1 {self.status} {self.reason}", f"Content-Length: {len(self._answer)}", f"Date: {_date()}"]

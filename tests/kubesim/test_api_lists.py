@@ -7,8 +7,11 @@ from typing import Any
 
 import aiohttp
 import orjson
+import pytest
 
-from tests.kubesim.conftest import Http, config_map
+from kubesim.api.request import Request, Response
+from kubesim.server import Cluster
+from tests.kubesim.conftest import Http, client_context, config_map
 
 BASE = "/api/v1/namespaces/default/configmaps"
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
@@ -70,6 +73,33 @@ async def test_long_answers_are_compressed(http: Http) -> None:
     answer = await http("GET", BASE, headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert len(answer.body["items"]) == 3
+
+
+async def test_a_client_that_asks_and_does_not_read_waits(
+    cluster: Cluster, http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty lists of 4 MB are asked for in one breath: what nobody reads is not made."""
+    for n in range(40):
+        await http("POST", BASE, config_map(f"c{n}") | {"data": {"a": "x" * 100_000}})
+    handled, handle = 0, cluster.server.handle
+
+    async def counting(request: Request) -> Response:
+        nonlocal handled
+        handled += request.headers.get("User-Agent") == "hasty"
+        return await handle(request)
+
+    monkeypatch.setattr(cluster.server, "handle", counting)
+    context = client_context(cluster, "admin", ("system:masters",))
+    reader, writer = await asyncio.open_connection("127.0.0.1", cluster.port, ssl=context, server_hostname="127.0.0.1")
+    writer.write(f"GET {BASE} HTTP/1.1\r\nHost: x\r\nUser-Agent: hasty\r\n\r\n".encode() * 50)
+    for n in range(100):
+        await http("GET", f"{BASE}/c{n % 40}")
+    assert 0 < handled < 25
+    for _ in range(50):
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+    assert handled == 50
+    writer.close()
 
 
 async def test_delete_collection(http: Http) -> None:
