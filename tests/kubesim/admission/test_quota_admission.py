@@ -79,8 +79,11 @@ async def test_a_claims_growth_is_charged_by_its_difference() -> None:
         quota("disk", {"requests.storage": "10Gi", "gold.storageclass.storage.k8s.io/requests.storage": "4Gi"}),
     )
 
+    world.memory.put("storage.k8s.io/v1/storageclasses", {"metadata": {"name": "silver"}, "allowVolumeExpansion": True})
+
     def claim(name: str, size: str, **spec: str) -> Object:
-        return {"metadata": {"name": name}, "spec": {"resources": {"requests": {"storage": size}}, **spec}}
+        whole = {"resources": {"requests": {"storage": size}}, **spec}
+        return {"metadata": {"name": name}, "spec": whole, "status": {"phase": "Bound"}}
 
     await world.create("persistentvolumeclaims", claim("a", "8Gi", storageClassName="silver"))
     assert (
