@@ -24,9 +24,9 @@ class Record:
         """The same of AWS."""
 
     def note(self, verb: str, what: str) -> None:
-        """`verb` is an HTTP method, an AWS service, or start, build, stop, remove, write, wait."""
+        """`verb` is an HTTP method, an AWS service, or start, build, stop, remove, write, do, ask, wait."""
         with self._lock:
-            self.changes += verb != "wait"
+            self.changes += verb not in ("ask", "wait")
             self._say(f"  {verb:<7} {what}")
 
     def end(self, verb: str, what: str) -> NoReturn:
