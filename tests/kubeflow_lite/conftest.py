@@ -23,7 +23,7 @@ from kubeflow_lite.objects import Object, name
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "k8s" / "kubeflow"
-_SECONDS = 30.0
+_SECONDS = 90.0
 PLURALS = {
     **RESOURCES,
     "CustomResourceDefinition": "apiextensions.k8s.io/v1/customresourcedefinitions",
