@@ -28,7 +28,7 @@ _UNREADABLE: tuple[tuple[str, Callable[[str, str], str]], ...] = (
 """invoke's errors as it writes them, and the same in ours; a new wording of invoke's stays as it is."""
 
 
-class Korean(Program):  # type: ignore[misc]
+class Korean(Program):
     def parse_core_args(self) -> None:
         with _understood():
             super().parse_core_args()
