@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,28 @@ def test_a_kubeconfig_that_the_cluster_does_not_accept(world: World) -> None:
     assert found["KF01"].message == "Unauthorized"
     assert found["KF01"].hint == "aws eks update-kubeconfig --region ap-northeast-2 --name mlops-training-cluster"
     assert {found[f"KF{n:02}"].cause for n in range(2, 11)} == {"KF01"}
+
+
+def test_a_cure_that_does_not_work_is_reported_and_ends_nothing(world: World) -> None:
+    """The rehearsal of a lab of one: nobody beside the tenant is asked, and what was half made stays red."""
+    from lab.faults import find
+    from lab.faults.rehearse import rehearse
+
+    fault, tenant = find("unauthorized-kubeconfig"), world.settings.one("01")
+
+    def fail(_: World, __: Tenant) -> None:
+        raise LabError("no signer", "./inv doctor")
+
+    said: list[str] = []
+    try:
+        unmended, mended = rehearse(world, tenant, [replace(fault, mend_it=fail), fault], say=said.append)
+    finally:
+        fault.mend_it(world, tenant)
+    assert unmended.red == mended.red == ("KF01", "ML01")
+    assert unmended.problems[0] == "it could not be mended: no signer (./inv doctor)"
+    assert "KF01 is still fail after the cure: Unauthorized" in unmended.problems
+    assert not [problem for problem in mended.problems if "KF01" in problem or "mended" in problem]
+    assert said.count("  ✗ KF01, ML01") == 2
 
 
 def test_a_kubeconfig_with_two_contexts_is_broken_too(world: World) -> None:
