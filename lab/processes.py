@@ -58,7 +58,7 @@ class Daemon:
         self.pidfile.write_text(f"{process.pid} {_born(process.pid)}")
         return process.pid
 
-    def wait(self, ready: Callable[[], bool], *, seconds: float = 20.0) -> None:
+    def wait(self, ready: Callable[[], bool], *, seconds: float = 60.0) -> None:
         """Until `ready()`; raises LabError with the log's last lines where the process ended or the time ran out."""
         deadline = time.monotonic() + seconds
         while not ready():
