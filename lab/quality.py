@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.messages import t
+from lab.messages import VARIABLE, t
 from lab.settings import ROOT
 
 TOOLS = ROOT / "requirements-dev.lock"
@@ -34,10 +35,13 @@ def main(*, only: str, k: str, everything: bool) -> int:
     if only and only not in parts:
         raise LabError(t("no part {only!r}", only=only), t("one of: {names}", names=", ".join(parts)))
     install_tools()
+    environ = {
+        key: value for key, value in os.environ.items() if key != VARIABLE
+    }  # tests read what the lab says, in English
     for name in [only] if only else parts:
         started = time.monotonic()
         for command in parts[name]:
-            code = subprocess.run(list(command), cwd=ROOT, check=False).returncode
+            code = subprocess.run(list(command), cwd=ROOT, check=False, env=environ).returncode
             if code:
                 print(t("✗ {name} failed: {command}", name=name, command=" ".join(command[1:])), file=sys.stderr)
                 return code
