@@ -35,9 +35,8 @@ def main(*, only: str, k: str, everything: bool) -> int:
     if only and only not in parts:
         raise LabError(t("no part {only!r}", only=only), t("one of: {names}", names=", ".join(parts)))
     install_tools()
-    environ = {
-        key: value for key, value in os.environ.items() if key != VARIABLE
-    }  # tests read what the lab says, in English
+    # Tests read what the lab says, in English.
+    environ = {key: value for key, value in os.environ.items() if key != VARIABLE}
     for name in [only] if only else parts:
         started = time.monotonic()
         for command in parts[name]:
