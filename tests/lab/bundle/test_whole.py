@@ -60,7 +60,7 @@ def test_a_whole_lab_without_a_network(bundle: Path, clone: Path, tmp_path: Path
     own = environment(BUNDLE=str(bundle), HOME=str(tmp_path / "home"), LAB_CLUSTER="sim", LAB_AWS="standin")
     try:
         done = subprocess.run(
-            alone(["sh", "-ec", SCRIPT]), cwd=clone, env=own, capture_output=True, text=True, check=False
+            alone(["sh", "-ec", SCRIPT], names=False), cwd=clone, env=own, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "setosa" in done.stdout
