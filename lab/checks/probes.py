@@ -180,9 +180,10 @@ def mlflow_health(subject: Subject) -> float:
 
 
 def running(pods: Sequence[Object]) -> list[Object]:
-    """Pods whose every container is ready."""
+    """Pods whose every container is ready, and that are not on their way out: those are Ready until they have ended."""
     return [
         pod
         for pod in pods
-        if any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or [])
+        if "deletionTimestamp" not in pod["metadata"]
+        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or [])
     ]
