@@ -58,7 +58,7 @@ def process(
             child.wait()
 
 
-def answers(url: str, child: subprocess.Popen[bytes], log: Path, *, seconds: float = 60) -> None:
+def answers(url: str, child: subprocess.Popen[bytes], log: Path, *, seconds: float = 180) -> None:
     """Wait until a URL answers 200; fail with the log when the program ends first."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -81,7 +81,7 @@ def connect(
         yield Connection(user, database=database, password=password, sock=wire, ssl_context=False)
 
 
-def accepts(port: int, child: subprocess.Popen[bytes], log: Path, *, seconds: float = 30) -> None:
+def accepts(port: int, child: subprocess.Popen[bytes], log: Path, *, seconds: float = 120) -> None:
     """Wait until PostgreSQL is past its start-up (it takes connections earlier, and refuses them)."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and child.poll() is None:
