@@ -10,11 +10,11 @@ import pytest
 from lab.errors import LabError
 from lab.experiments import job, promote, sweep
 from lab.experiments.leaderboard import Row
-from lab.experiments.promote import Promoted
 from lab.experiments.sweep import Options, Outcome
 from lab.kube import Object
 from tests.lab.experiments.worlds import IMAGE, Books, Here, Machine
 from training.arguments import point
+from training.results import Promoted
 
 GRID = Options(grids=("n_estimators=50,100,200", "max_depth=5,none"), parallel=3, name="a-sweep")
 
