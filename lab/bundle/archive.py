@@ -70,6 +70,7 @@ def _plain(item: tarfile.TarInfo) -> tarfile.TarInfo:
     item.uid = item.gid = 0
     item.uname = item.gname = ""
     item.mode = 0o755 if item.mode & 0o100 else 0o644
+    item.mtime = int(item.mtime)  # its fraction would be a header of its own before every file
     return item
 
 

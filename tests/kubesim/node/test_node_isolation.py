@@ -151,6 +151,10 @@ async def test_a_server_that_binds_everything_is_on_its_pod_only(lab: Lab) -> No
         "plain", sys.executable, "-S", "-E", "-c", plain, container={"readinessProbe": {"tcpSocket": {"port": 5001}}}
     )
     pod = await lab.ready("plain")
+    for _ in range(500):  # it listens before it says so
+        if lab.log("plain"):
+            break
+        await asyncio.sleep(0.02)
     assert lab.log("plain").strip() == str((pod["status"]["podIP"], 5001))
 
 
