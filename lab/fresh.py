@@ -1,7 +1,8 @@
 """Is the lab already up? Answered in a fraction of a second.
 
 A fingerprint of everything `up` reads (settings, manifests, sources of the images) is kept when `up` ends; the lab is up where it is unchanged, both
-APIs answer, and every Deployment and StatefulSet has its replicas.
+APIs answer, every Deployment and StatefulSet has its replicas, and each tenant has what `up` gives them: what somebody took away, `up` brings
+back.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from lab import ready
-from lab.errors import ClusterError
+from lab import ready, tenants
+from lab.aws import resources
+from lab.errors import ClusterError, LabError
 from lab.files import write_private
 from lab.kube import Cluster, Object
 from lab.settings import ROOT, Tenant
@@ -28,7 +30,9 @@ def is_up(world: World, people: Sequence[Tenant]) -> bool:
     started = set(record.get("tenants", []))
     if record.get("fingerprint") != fingerprint(world) or not {tenant.num for tenant in people} <= started:
         return False
-    return world.aws.running() and world.provider.running() and _settled(Cluster(world.kubeconfig))
+    if not (world.aws.running() and world.provider.running()):
+        return False
+    return _settled(Cluster(world.kubeconfig)) and _provided(world, people)
 
 
 def remember(world: World, people: Sequence[Tenant]) -> None:
@@ -82,6 +86,24 @@ def fingerprint(world: World) -> str:
 def may_wait(item: Object) -> bool:
     """Whether the lab counts as up without this workload."""
     return (item["metadata"]["namespace"], item["metadata"]["name"]) in _MAY_WAIT
+
+
+def _provided(world: World, people: Sequence[Tenant]) -> bool:
+    """What has no replicas to be counted: PodDefaults, and what a tenant has on AWS."""
+    try:
+        found = world.cluster.list("kubeflow.org/v1alpha1", "PodDefault")
+        defaults = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found}
+        wanted = {
+            (tenant.namespace, item["metadata"]["name"])
+            for tenant in people
+            for item in tenants.pod_defaults(world.settings, tenant)
+        }
+        there = resources.inventory(world.root, world.settings)
+        return wanted <= defaults and all(
+            resources.is_provided(world.root, world.settings, tenant, there=there) for tenant in people
+        )
+    except LabError:
+        return False
 
 
 def _settled(cluster: Cluster) -> bool:

@@ -17,6 +17,8 @@ from lab.settings import Settings, Tenant
 PREFIXES = ("mlflow-artifacts/", "kubeflow-pipeline-artifacts/")
 SHARED_USER = "mlops-shared"
 SHARED_BUCKET = "mlops-training-shared"
+POLICY = "mlops-lab"
+"""The inline policy of every user that the lab makes."""
 
 _ECR_USE = (
     *(
@@ -93,6 +95,18 @@ def inventory(clients: Clients, settings: Settings) -> Inventory:
         users=frozenset(item["UserName"] for item in pages("iam", "list_users", "Users")),
         entries=frozenset(pages("eks", "list_access_entries", "accessEntries", clusterName=settings.eks_cluster)),
     )
+
+
+def is_provided(clients: Clients, settings: Settings, tenant: Tenant, *, there: Inventory) -> bool:
+    """Whether a tenant's bucket, repositories and user are there, and the user's policy is the lab's."""
+    if tenant.bucket not in there.buckets or not there.repositories.issuperset(tenant.repositories):
+        return False
+    if tenant.user not in there.users:
+        return False
+    found = _find(clients("iam").get_user_policy, UserName=tenant.user, PolicyName=POLICY)
+    document = found and found["PolicyDocument"]
+    own = policy(settings, buckets=[tenant.bucket], repositories=tenant.repositories)
+    return bool((json.loads(document) if isinstance(document, str) else document) == own)
 
 
 def provide_tenant(
@@ -186,7 +200,7 @@ def provide_user(
     iam = clients("iam")
     if name not in there.users:
         _ask(iam.create_user, UserName=name)
-    _ask(iam.put_user_policy, UserName=name, PolicyName="mlops-lab", PolicyDocument=json.dumps(document))
+    _ask(iam.put_user_policy, UserName=name, PolicyName=POLICY, PolicyDocument=json.dumps(document))
     listed = _ask(iam.list_access_keys, UserName=name)["AccessKeyMetadata"] if name in there.users else []
     if known and any(key["AccessKeyId"] == known.access_key_id for key in listed):
         return known
@@ -227,10 +241,15 @@ def remove_bucket(clients: Clients, name: str) -> None:
 
 
 def _exists(call: Callable[..., Any], **arguments: Any) -> bool:
+    return _find(call, **arguments) is not None
+
+
+def _find(call: Callable[..., Any], **arguments: Any) -> Any:
+    """The answer, or None where AWS says that there is no such thing."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        call(**arguments)
+        return call(**arguments)
     except ClientError as error:
         if error.response["Error"]["Code"] in (
             "404",
@@ -239,11 +258,10 @@ def _exists(call: Callable[..., Any], **arguments: Any) -> bool:
             "RepositoryNotFoundException",
             "ResourceNotFoundException",
         ):
-            return False
+            return None
         raise refused(error) from None
     except BotoCoreError as error:
         raise refused(error) from None
-    return True
 
 
 def _ask(call: Callable[..., Any], **arguments: Any) -> Any:

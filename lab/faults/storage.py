@@ -12,7 +12,6 @@ from lab.messages import mark, t
 from lab.settings import Tenant
 from lab.world import World
 
-POLICY = "mlops-lab"
 ASIDE = "mlops-lab-set-aside-{user}"
 
 
@@ -21,7 +20,9 @@ def _policy(world: World, tenant: Tenant) -> dict[str, Any]:
 
 
 def _put(world: World, tenant: Tenant, document: dict[str, Any]) -> None:
-    world.root("iam").put_user_policy(UserName=tenant.user, PolicyName=POLICY, PolicyDocument=json.dumps(document))
+    world.root("iam").put_user_policy(
+        UserName=tenant.user, PolicyName=resources.POLICY, PolicyDocument=json.dumps(document)
+    )
 
 
 def deny_s3(world: World, tenant: Tenant) -> None:
@@ -37,7 +38,7 @@ def allow_s3(world: World, tenant: Tenant) -> None:
 
 
 def s3_is_denied(world: World, tenant: Tenant) -> bool:
-    found = world.root("iam").get_user_policy(UserName=tenant.user, PolicyName=POLICY)["PolicyDocument"]
+    found = world.root("iam").get_user_policy(UserName=tenant.user, PolicyName=resources.POLICY)["PolicyDocument"]
     document = json.loads(found) if isinstance(found, str) else found
     return not any(statement.get("Sid") == "OwnBucket" for statement in document["Statement"])
 

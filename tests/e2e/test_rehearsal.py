@@ -25,7 +25,7 @@ def test_twelve_of_twelve_go_as_the_course_teaches(running: Lab) -> None:
     assert "12 of 12 as expected" in shown
     assert "nothing is broken" in running.inv("faults", "--active").stdout
     page = (running.state / "reports" / "rehearsal.md").read_text()
-    assert page.count("green again") == 12
+    assert page.count("user02 green again") == 12
     folder = ROOT / "test-output"
     folder.mkdir(exist_ok=True)
     (folder / "rehearsal.md").write_text(page)

@@ -149,3 +149,18 @@ def test_a_students_own_settings_survive_the_next_up(world: World) -> None:
     there = replace(resources.inventory(world.root, world.settings))
     resources.provide_tenant(world.root, world.settings, tenant, groups=["g"], known=known, there=there)
     assert world.root("s3").get_bucket_versioning(Bucket=OWN)["Status"] == "Suspended"
+
+
+def test_what_was_taken_from_a_tenant_is_missed(world: World) -> None:
+    tenant, there = world.settings.one("01"), resources.inventory(world.root, world.settings)
+    assert resources.is_provided(world.root, world.settings, tenant, there=there)
+    assert not resources.is_provided(world.root, world.settings, tenant, there=resources.NOTHING)
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
+    world.root("iam").put_user_policy(UserName=tenant.user, PolicyName=resources.POLICY, PolicyDocument=document)
+    assert not resources.is_provided(world.root, world.settings, tenant, there=there)
+    world.root("iam").delete_user_policy(UserName=tenant.user, PolicyName=resources.POLICY)
+    assert not resources.is_provided(world.root, world.settings, tenant, there=there)
+    resources.provide_tenant(
+        world.root, world.settings, tenant, groups=["g"], known=world.aws.keys("user01"), there=there
+    )
+    assert resources.is_provided(world.root, world.settings, tenant, there=there)
