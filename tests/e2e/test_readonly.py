@@ -109,7 +109,7 @@ def is_a_read(method: str, path: str, query: Mapping[str, str], body: Any, other
     """Reads; a review of the own rights, which is stored nowhere; and, in the other tenant's namespace, what is dry or needs a connection upgrade."""
     if method == "GET":
         return True
-    if method == "POST" and path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
+    if method == "POST" and path.startswith("/apis/authorization.k8s.io/v1/selfsubject"):
         return True
     elsewhere = f"/namespaces/{other}/" in path
     return elsewhere and (query.get("dryRun") == "All" or path.endswith("/exec"))
