@@ -43,7 +43,7 @@ class Bench:
 
     def __init__(self, where: Target, *, seconds: float, watchers: int, cpu: Callable[[], float] | None = None) -> None:
         self._where, self._seconds, self._watchers, self._cpu = where, seconds, watchers, cpu
-        self._objects = self._runs = 0
+        self._objects = self._runs = self._written = 0
 
     async def fill(self, objects: int) -> None:
         """Brings the store to so many ConfigMaps."""
@@ -55,6 +55,11 @@ class Bench:
             await asyncio.gather(*(_create_all(client, numbers) for client in clients))
         self._objects = max(objects, self._objects)
 
+    @property
+    def stored(self) -> int:
+        """ConfigMaps that are there by now, to be read and written."""
+        return self._objects + self._written
+
     async def clear(self) -> None:
         async with self._connected(1) as (client,):
             for space in (READ, WRITTEN):
@@ -65,6 +70,7 @@ class Bench:
         self._runs += 1
 
         def create(client: Client, number: int) -> Awaitable[object]:
+            self._written += 1
             return client.ask("POST", path(WRITTEN), config_map(f"w{self._runs}-{number}"))
 
         def get(client: Client, number: int) -> Awaitable[object]:
