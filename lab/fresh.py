@@ -32,7 +32,8 @@ def is_up(world: World, people: Sequence[Tenant]) -> bool:
         return False
     if not (world.aws.running() and world.provider.running()):
         return False
-    return _settled(Cluster(world.kubeconfig)) and _provided(world, people)
+    cluster = Cluster(world.kubeconfig)  # not the world's: that one is made anew where `up` goes on
+    return _settled(cluster) and _provided(world, cluster, people)
 
 
 def remember(world: World, people: Sequence[Tenant]) -> None:
@@ -88,16 +89,13 @@ def may_wait(item: Object) -> bool:
     return (item["metadata"]["namespace"], item["metadata"]["name"]) in _MAY_WAIT
 
 
-def _provided(world: World, people: Sequence[Tenant]) -> bool:
+def _provided(world: World, cluster: Cluster, people: Sequence[Tenant]) -> bool:
     """What has no replicas to be counted: PodDefaults, and what a tenant has on AWS."""
     try:
-        found = world.cluster.list("kubeflow.org/v1alpha1", "PodDefault")
+        found = cluster.list("kubeflow.org/v1alpha1", "PodDefault")
         defaults = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found}
-        wanted = {
-            (tenant.namespace, item["metadata"]["name"])
-            for tenant in people
-            for item in tenants.pod_defaults(world.settings, tenant)
-        }
+        names = [item["metadata"]["name"] for item in tenants.pod_defaults(world.settings, people[0])] if people else []
+        wanted = {(tenant.namespace, name) for tenant in people for name in names}
         there = resources.inventory(world.root, world.settings)
         return wanted <= defaults and all(
             resources.is_provided(world.root, world.settings, tenant, there=there) for tenant in people

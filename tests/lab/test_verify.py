@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from kubeflow_lite.profiles import desired
-from lab import fresh, manifests, settings, tenants, users, verify
+from lab import faults, fresh, manifests, settings, tenants, users, verify
 from lab.aws import resources
 from lab.aws.standin import StandIn
 from lab.checks.base import Result
@@ -193,15 +193,17 @@ def test_a_clock_that_is_wrong(world: World, monkeypatch: pytest.MonkeyPatch, mi
     assert found["KF05"].state == "pass"
 
 
-def test_a_kubeconfig_that_the_cluster_does_not_accept(world: World) -> None:
-    from lab.faults import find
-
-    fault, tenant = find("unauthorized-kubeconfig"), world.settings.one("01")
+def results_while_broken(world: World, name: str) -> dict[str, Result]:
+    fault, tenant = faults.find(name), world.settings.one("01")
     fault.break_it(world, tenant)
     try:
-        found = results(world)
+        return results(world)
     finally:
         fault.mend_it(world, tenant)
+
+
+def test_a_kubeconfig_that_the_cluster_does_not_accept(world: World) -> None:
+    found = results_while_broken(world, "unauthorized-kubeconfig")
     assert found["KF01"].message == "Unauthorized"
     assert found["KF01"].hint == "aws eks update-kubeconfig --region ap-northeast-2 --name mlops-training-cluster"
     assert {found[f"KF{n:02}"].cause for n in range(2, 11)} == {"KF01"}
@@ -209,10 +211,9 @@ def test_a_kubeconfig_that_the_cluster_does_not_accept(world: World) -> None:
 
 def test_a_cure_that_does_not_work_is_reported_and_ends_nothing(world: World) -> None:
     """The rehearsal of a lab of one: nobody beside the tenant is asked, and what was half made stays red."""
-    from lab.faults import find
     from lab.faults.rehearse import rehearse
 
-    fault, tenant = find("unauthorized-kubeconfig"), world.settings.one("01")
+    fault, tenant = faults.find("unauthorized-kubeconfig"), world.settings.one("01")
 
     def fail(_: World, __: Tenant) -> None:
         raise LabError("no signer", "./inv doctor")
@@ -231,9 +232,8 @@ def test_a_cure_that_does_not_work_is_reported_and_ends_nothing(world: World) ->
 
 def test_a_kubeconfig_with_two_contexts_is_broken_too(world: World) -> None:
     """A student who has typed `aws eks update-kubeconfig` before: that context is the current one."""
-    from lab.faults import find
 
-    fault, tenant = find("unauthorized-kubeconfig"), world.settings.one("01")
+    fault, tenant = faults.find("unauthorized-kubeconfig"), world.settings.one("01")
     path = users.kubeconfig_path(world.settings, tenant)
     config = yaml.safe_load(path.read_text())
     config["users"].append({"name": "eks", "user": dict(config["users"][0]["user"])})
@@ -292,14 +292,7 @@ def test_aws_alone_is_down(world: World) -> None:
 
 def test_iam_that_denies_the_own_bucket(world: World) -> None:
     """The bucket is there: making one is not the cure."""
-    from lab.faults import find
-
-    fault, tenant = find("s3-access-denied"), world.settings.one("01")
-    fault.break_it(world, tenant)
-    try:
-        found = results(world)
-    finally:
-        fault.mend_it(world, tenant)
+    found = results_while_broken(world, "s3-access-denied")
     assert [code for code in ("ML03", "ML04", "ST01") if found[code].state == "fail"] == ["ML03", "ST01"]
     for code in ("ML03", "ST01"):
         assert found[code].hint.startswith("aws configure; aws sts get-caller-identity; the IAM policy")
