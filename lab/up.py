@@ -16,7 +16,7 @@ from lab import databases, fresh, manifests, passwords, tenants, users
 from lab.apply import apply, each, until_ready
 from lab.aws import resources
 from lab.aws.base import Keys
-from lab.clusters import credentials
+from lab.clusters import credentials, pulls
 from lab.clusters.base import IMAGES
 from lab.errors import LabError
 from lab.kube import Object
@@ -34,10 +34,12 @@ def up(world: World, people: Sequence[Tenant], console: Console) -> list[Progres
     with world.locked():
         world.keep_choice()
         if fresh.is_up(world, people):
+            pulls.sign_in(world)
             return []
         _require_disk(world)
         steps = Steps(console, at_once=world.steps_at_once)
         done = steps.run(Up(world, tuple(people), steps).plan())
+        pulls.sign_in(world)
         fresh.remember(world, people)
         return done
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class Capabilities:
     """Programs of lab/tools.yaml that it needs."""
     images: tuple[str, ...] = ()
     """Images that are not the lab's own and that it needs besides: its node, its add-ons."""
+    logins: Mapping[str, str] = field(default_factory=dict)
+    """Files below its folder that say who nodes are when they pull from the lab's registry, by the templates of k8s/ that they are made of."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The `k3s` provider: a k3s server that the lab runs itself below `STATE/k3s` (as root), or an installed service, which it only uses.
 
-Images reach it as archives in its agent/images folder, which it imports while it runs. Configuration is k8s/k3s-*.yaml.
+Images reach it as archives in its agent/images folder, which it imports while it runs. Configuration is k8s/k3s.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ from lab.settings import Settings
 SERVICE = Path("/etc/rancher/k3s/k3s.yaml")
 """The kubeconfig of an installed service; where it is, a second server would fight it for the node's addresses."""
 SERVICE_IMAGES = Path("/var/lib/rancher/k3s/agent/images")
+LOGIN = "registry/bin/ecr-login"
+FILES = {
+    "config.yaml": "k3s/config.yaml",
+    "registries.yaml": "k3s/registries.yaml",
+    "token-webhook.yaml": "token-webhook.yaml",
+    "registry/config.yaml": "k3s/registry.yaml",
+    LOGIN: "k3s/ecr-login",
+}
 AIRGAP = "k3s-airgap-images-*.tar*"
 DUMMY_ROUTE = mark(
     "k3s needs a default route, a dummy one will do: sudo ip link add dummy0 type dummy && sudo ip link set dummy0 up && "
@@ -71,6 +79,7 @@ class K3s(Own):
             host_address=network.default() or "127.0.0.1",
             owned=not self.installed,
             tools=("k3s",),
+            logins={} if self.installed else {"registry/login.json": "k3s/login.json"},
         )
 
     def create(self) -> str | None:
@@ -99,8 +108,8 @@ class K3s(Own):
     def _write_files(self) -> None:
         """The API server runs on this machine itself, so it reaches the stand-in on the loopback address; so do its image pulls."""
         given = render.values(self.settings, folder=self.folder, address="127.0.0.1")
-        names = {"config.yaml": "k3s-config.yaml", "registries.yaml": "k3s-registries.yaml"}
-        render.write(self.folder, {**names, "token-webhook.yaml": "token-webhook.yaml"}, given)
+        render.write(self.folder, FILES, given)
+        (self.folder / LOGIN).chmod(0o700)
         fetched = sorted(tools.folder(self.settings.state).glob(AIRGAP))
         for archive in fetched or shelf.glob(self.settings.state, f"tools/{AIRGAP}"):
             self._offer(archive)

@@ -55,6 +55,7 @@ class Kind(Own):
             owned=True,
             tools=("kind", "kubectl"),
             images=(render.node_image(), METRICS_SERVER),
+            logins={f"certs.d/{render.registry(self.settings)}/hosts.toml": "kind/hosts.toml"},
         )
 
     def _address(self) -> str:
@@ -135,10 +136,8 @@ class Kind(Own):
     def _write_files(self) -> None:
         address = network.gateway(NETWORK)
         given = render.values(self.settings, folder=self.folder, address=address)
-        hosts = f"certs.d/{given['REGISTRY']}/hosts.toml"
-        render.write(
-            self.folder, {"apiserver/token-webhook.yaml": "token-webhook.yaml", hosts: "kind-hosts.toml"}, given
-        )
+        render.write(self.folder, {"apiserver/token-webhook.yaml": "token-webhook.yaml"}, given)
+        (self.folder / "certs.d").mkdir(exist_ok=True)  # mounted now, filled in when there is a registry to sign in to
         shared = self.folder / "shared" / "models"
         shared.mkdir(parents=True, exist_ok=True)
         shared.chmod(0o1777)  # pods of several users write there, as to /tmp

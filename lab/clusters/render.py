@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import manifests
+from lab.files import write_private
 from lab.settings import Settings
 
 KIND = manifests.K8S / "kind.yaml"
@@ -18,23 +19,22 @@ def values(settings: Settings, *, folder: Path, address: str) -> dict[str, str]:
     aws = f"http://{address}:{settings.standin_port}"
     return {
         "FOLDER": str(folder),
-        "REGISTRY": f"{settings.account}.dkr.ecr.{settings.region}.amazonaws.com",
+        "REGISTRY": registry(settings),
         "ENDPOINT": aws,
         "WEBHOOK_URL": f"{aws}/_awssim/eks/token-review",
         **{f"{key.upper()}_PORT": str(value) for key, value in settings.ports.model_dump().items()},
     }
 
 
-def write(folder: Path, files: Mapping[str, str], given: Mapping[str, str]) -> bool:
-    """Each file of `files` (its name below `folder`, its template in k8s/); True where one was made or changed."""
-    changed = False
+def registry(settings: Settings) -> str:
+    """The real name of ECR's registry."""
+    return f"{settings.account}.dkr.ecr.{settings.region}.amazonaws.com"
+
+
+def write(folder: Path, files: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Each file of `files` (its name below `folder`, its template in k8s/), for this user and root alone, whole at every moment."""
     for name, template in files.items():
-        path, text = folder / name, manifests.filled(manifests.K8S / template, given)
-        if not path.exists() or path.read_text() != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            changed = True
-    return changed
+        write_private(folder / name, manifests.filled(manifests.K8S / template, given))
 
 
 def kind(given: Mapping[str, str], *, name: str, nodes: int) -> dict[str, Any]:

@@ -127,18 +127,21 @@ def test_mlflow_knows_the_names_it_is_called_by() -> None:
 
 
 def test_both_ways_to_the_registry_keep_its_real_name(kind: Kind, loaded: Settings, tmp_path: Path) -> None:
-    """kind's containerd reads hosts.toml at every pull, k3s its file at the start; plain HTTP is spelled out in both."""
-    from lab.clusters import render
+    """kind's containerd reads a folder that is mounted when its nodes are made; k3s reads its file at the start, with plain HTTP spelled out."""
+    from lab.clusters import k3s, render
 
     name = "123456789012.dkr.ecr.ap-northeast-2.amazonaws.com"
     kind.create()
-    (folder,) = (kind.folder / "certs.d").iterdir()
-    assert folder.name == name
-    assert 'server = "http://172.18.0.1:4566"' in (folder / "hosts.toml").read_text()
+    assert list((kind.folder / "certs.d").iterdir()) == [], "there is no registry to sign in to yet"
+    assert list(kind.capabilities.logins) == [f"certs.d/{name}/hosts.toml"]
     given = render.values(loaded, folder=tmp_path, address="127.0.0.1")
-    render.write(tmp_path, {"registries.yaml": "k3s-registries.yaml"}, given)
+    render.write(tmp_path, k3s.FILES, given)
     registries = yaml.safe_load((tmp_path / "registries.yaml").read_text())
     assert registries == {"mirrors": {name: {"endpoint": ["http://127.0.0.1:4566"]}}}
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    (asked,) = yaml.safe_load(Path(config["image-credential-provider-config"]).read_text())["providers"]
+    assert asked["matchImages"] == [name]
+    assert (Path(config["image-credential-provider-bin-dir"]) / asked["name"]).is_file()
 
 
 def test_nothing_of_the_shell_reaches_k3s(monkeypatch: pytest.MonkeyPatch) -> None:
