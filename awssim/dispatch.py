@@ -8,6 +8,7 @@ on which path.
 import uuid
 from typing import Any
 
+from awssim import calls
 from awssim.asgi import Receive, Request, Scope, Send, read_body
 from awssim.errors import Refused
 from awssim.refusals import refuse
@@ -30,6 +31,11 @@ class Dispatch:
         if body is None:
             return
         establish(self._ministack, self._settings, scope, request)
+        try:
+            request, body = calls.one_meaning(service, request, body)
+        except Refused as refusal:
+            await refuse(send, request, service, refusal)
+            return
         request_id = str(uuid.uuid4())
         found = self._ministack.detect_service(request.method, request.path, request.headers, request.query)
         if request.method != "OPTIONS" and found != service and not request.path.startswith(_CONTROL):

@@ -5,6 +5,7 @@ A test per correction fails when a new ministack no longer needs it, or no longe
 
 from awssim.journal import Journal
 from awssim.overrides import (
+    callers,
     denials,
     listing,
     loading,
@@ -26,6 +27,7 @@ def apply(journal: Journal, sidecars: Sidecars) -> multipart.Uploads:
     """Apply every correction, once, after ministack is imported; the uploads under way are handed back."""
     signatures.apply()
     sessions.apply()
+    callers.apply()
     variables.apply()
     resources.apply()
     denials.apply()

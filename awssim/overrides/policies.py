@@ -10,7 +10,7 @@ from typing import Any
 from awssim.overrides.expiry import with_prefixes
 from awssim.overrides.replace import replace
 
-_VERSIONS = ("2012-10-17", "2008-10-17")
+VERSIONS = ("2012-10-17", "2008-10-17")
 _STATEMENT = {
     "Sid",
     "Effect",
@@ -66,7 +66,7 @@ def _checked_root(s3: Any, root: str, original: Any) -> Any:
 
 def bucket_policy_error(s3: Any, bucket: str, body: bytes) -> Any:
     """AWS's refusal of a bucket policy, or None."""
-    problem = bucket_policy_problem(bucket, body, lambda account, kind, name: _exists(account, kind, name))
+    problem = bucket_policy_problem(bucket, body, exists)
     return s3._error("MalformedPolicy", problem, 400, f"/{bucket}") if problem else None
 
 
@@ -77,7 +77,7 @@ def bucket_policy_problem(bucket: str, body: bytes, exists: Any) -> str | None:
         policy = None
     if not isinstance(policy, dict):
         return "Policies must be valid JSON and the first byte must be '{'"
-    if policy.get("Version", "2008-10-17") not in _VERSIONS:
+    if policy.get("Version", "2008-10-17") not in VERSIONS:
         return "The policy must contain a valid version string"
     statements = policy.get("Statement")
     statements = [statements] if isinstance(statements, dict) else statements
@@ -99,7 +99,7 @@ def _statement_problem(bucket: str, statement: Any, exists: Any) -> str | None:
         return f"Invalid effect: {statement.get('Effect')}"
     if not {"Principal", "NotPrincipal"} & set(statement):
         return "Missing required field Principal"
-    actions, resources = (_texts(statement, name) for name in ("Action", "Resource"))
+    actions, resources = (texts(statement, name) for name in ("Action", "Resource"))
     if not actions:
         return "Missing required field Action"
     if not all(action == "*" or action.startswith("s3:") for action in actions):
@@ -110,26 +110,40 @@ def _statement_problem(bucket: str, statement: Any, exists: Any) -> str | None:
     ):
         return "Policy has invalid resource"
     if not all(
-        _is_principal(value, exists)
+        is_principal(value, exists)
         for name in ("Principal", "NotPrincipal")
-        for value in _principals(statement.get(name))
+        for value in principals(statement.get(name))
     ):
         return "Invalid principal in policy"
+    return condition_problem(statement)
+
+
+def condition_problem(statement: dict[str, Any]) -> str | None:
+    """An operator that does not exist: ministack takes its condition for false, so a Deny that is misspelt denies nothing."""
+    from ministack.core.iam_evaluator import _CONDITION_OPS
+
+    conditions = statement.get("Condition", {})
+    if not isinstance(conditions, dict) or not all(isinstance(keys, dict) for keys in conditions.values()):
+        return "Syntax errors in policy."
+    for operator in conditions:
+        name = re.sub(r"^forallvalues:|^foranyvalue:|ifexists$", "", operator.lower())
+        if name != "null" and name not in _CONDITION_OPS:
+            return f"Invalid Condition type : {operator}"
     return None
 
 
-def _texts(statement: dict[str, Any], name: str) -> list[str]:
+def texts(statement: dict[str, Any], name: str) -> list[str]:
     value = statement.get(name, statement.get(f"Not{name}", []))
     return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
-def _principals(value: Any) -> list[str]:
+def principals(value: Any) -> list[str]:
     if isinstance(value, dict):
         value = value.get("AWS", [])
     return [value] if isinstance(value, str) else [str(item) for item in value or []]
 
 
-def _is_principal(text: str, exists: Any) -> bool:
+def is_principal(text: str, exists: Any) -> bool:
     if text == "*" or _ACCOUNT.fullmatch(text):
         return True
     match = _OWN.fullmatch(text)
@@ -140,7 +154,7 @@ def _is_principal(text: str, exists: Any) -> bool:
     )
 
 
-def _exists(account: str, kind: str, name: str) -> bool:
+def exists(account: str, kind: str, name: str) -> bool:
     from ministack.services import iam
 
     store = iam._users if kind == "user" else iam._roles
@@ -202,7 +216,7 @@ def _make_validate(original: Any) -> Any:
 
 def iam_policy_problem(policy: dict[str, Any]) -> str | None:
     """What AWS finds wrong with the actions and resources of an identity policy, or None."""
-    if policy.get("Version", "2008-10-17") not in _VERSIONS:
+    if policy.get("Version", "2008-10-17") not in VERSIONS:
         return "Syntax errors in policy."
     statements = policy["Statement"]
     for statement in [statements] if isinstance(statements, dict) else statements:
@@ -210,10 +224,12 @@ def iam_policy_problem(policy: dict[str, Any]) -> str | None:
             return "Policy document should not specify a principal."
         if set(statement) - _STATEMENT:
             return "Syntax errors in policy."
-        for action in _texts(statement, "Action"):
+        for action in texts(statement, "Action"):
             if not _ACTION.fullmatch(action):
                 return "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
-        for resource in _texts(statement, "Resource"):
+        for resource in texts(statement, "Resource"):
             if resource != "*" and not re.match(r"(arn|\*):", resource):
                 return f'Resource {resource} must be in ARN format or "*".'
+        if problem := condition_problem(statement):
+            return problem
     return None

@@ -1,8 +1,9 @@
 """Which resource and which action a call is authorized on.
 
 ministack drops empty parts of an S3 key from its ARN (``a//b`` and ``a/`` become ``a/b`` and ``a``), knows no resource for
-``ecr:DescribeRepositories`` with names or an IAM call on oneself, and lets through any call whose action it cannot tell. Here the ARN is
-exact, every named repository is checked, and an unknown action is denied unless a policy allows everything.
+``ecr:DescribeRepositories`` with names or an IAM call on oneself, and lets through any call whose action it cannot tell. It also takes an
+action or a parameter out of a form that is another service's content. Here the ARN is exact, every named repository is checked, and an
+unknown action is denied unless a policy allows everything.
 """
 
 import json
@@ -20,6 +21,7 @@ class Resources(str):
 
 
 def apply() -> None:
+    from ministack import app
     from ministack.core import iam_actions, iam_evaluator
 
     def make_resource(original: Any) -> Any:
@@ -38,8 +40,9 @@ def apply() -> None:
         return extract
 
     def make_action(original: Any) -> Any:
-        def extract(service: str, *arguments: Any) -> str:
-            return str(original(service, *arguments) or f"{service}:UnknownOperation")
+        def extract(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> str:
+            told = {name: value for name, value in headers.items() if name != "content-type"}
+            return str(original(service, method, path, told, b"", query) or f"{service}:UnknownOperation")
 
         return extract
 
@@ -56,6 +59,7 @@ def apply() -> None:
     replace(iam_actions, "extract_resource_arn", make_resource)
     replace(iam_actions, "extract_iam_action", make_action)
     replace(iam_evaluator, "enforce", make_enforce)
+    replace(app, "_routing_params", lambda _: lambda _method, _path, _headers, _body, query: query)
 
 
 def s3_resource(path: str, found: str) -> str:
@@ -72,14 +76,14 @@ def ecr_resource(body: bytes, found: str, prefix: str, headers: Any) -> str:
         call = json.loads(body or b"{}")
     except ValueError:
         return found
-    names = call.get("repositoryNames") if isinstance(call, dict) else None
-    if isinstance(names, list) and names:
-        first, *rest = [f"{prefix}/{name}" for name in names]
-        resources = Resources(first)
-        resources.more = tuple(rest)
+    if not isinstance(call, dict):
+        return found
+    names = [name for name in (call.get("repositoryName"), *(call.get("repositoryNames") or ())) if name]
+    named = [f"{prefix}/{name}" for name in names] + [arn for arn in [call.get("resourceArn")] if arn]
+    if named:
+        resources = Resources(named[0])
+        resources.more = tuple(named[1:])
         return resources
-    if isinstance(call, dict) and isinstance(call.get("resourceArn"), str):
-        return str(call["resourceArn"])
     if headers.get("x-amz-target", "").endswith("DescribeRepositories"):
         return f"{prefix}/*"
     return found

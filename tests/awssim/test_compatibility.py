@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from localstack_client.session import Session
@@ -316,7 +317,14 @@ def test_a_role_assumed(client: Client) -> None:
     statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]
-    assumed = client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="class", DurationSeconds=900)
+    iam.create_user(UserName=name)  # AWS lets nobody assume a role as root
+    every = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}
+    iam.put_user_policy(UserName=name, PolicyName="assume", PolicyDocument=json.dumps(every))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    sts = boto3.client("sts", endpoint_url=iam.meta.endpoint_url, region_name=REGION, **keys)
+    assumed = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="class", DurationSeconds=900)
+    sts.close()
     assert assumed["AssumedRoleUser"]["Arn"].endswith(f":assumed-role/{name}/class")
     left = assumed["Credentials"]["Expiration"] - dt.datetime.now(dt.UTC)
     assert dt.timedelta(minutes=5) < left <= dt.timedelta(minutes=15)
