@@ -9,6 +9,7 @@ from awssim.stand import Stand
 
 log = logging.getLogger("awssim.durable")
 _WRITES_BY_GET = ("iam", "sts")
+_READS_BY_POST = ("Describe", "List")
 
 
 class Durable:
@@ -17,7 +18,7 @@ class Durable:
         self._stand = stand
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in ("GET", "HEAD", "OPTIONS") and scope["awssim.service"] not in _WRITES_BY_GET:
+        if _reads(scope):
             await self._inner(scope, receive, send)
             return
         held: list[Message] = []
@@ -37,6 +38,15 @@ class Durable:
             return
         for message in held:
             await send(message)
+
+
+def _reads(scope: Scope) -> bool:
+    """Whether the call changes nothing, so that what the service holds need not be compared with what is on disk: of a class that takes a while."""
+    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return scope["awssim.service"] not in _WRITES_BY_GET
+    request: Request = scope["awssim.request"]
+    operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
+    return scope["awssim.service"] == "ecr" and operation.startswith(_READS_BY_POST)
 
 
 def _of_an_object(scope: Scope) -> bool:
