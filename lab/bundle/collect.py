@@ -28,7 +28,7 @@ from lab.world import World
 
 GLIBC = "2.28"
 """The oldest C library that its wheels may need: distributions of 2018 and newer."""
-PIP = ROOT / "lab" / "bundle" / "pip.lock"
+INSTALLERS = ROOT / "lab" / "bundle" / "installers.lock"
 _NOT_SOURCE = {".git", ".venv", ".lab", "bundle", ".mypy_cache", ".ruff_cache", ".pytest_cache", "__pycache__"}
 
 
@@ -83,7 +83,9 @@ def _wheels(settings: Settings, lock: Path, told: Told) -> dict[str, Path]:
     target, store = Target(python, machine, GLIBC), settings.state / "wheels"
     published, source_only = locks.split(lock.read_text())
     found = [
-        wheel for file in (_kept(store / "lab", published), PIP) for wheel in provide(file, target, store, told.at)
+        wheel
+        for file in (_kept(store / "lab", published), INSTALLERS)
+        for wheel in provide(file, target, store, told.at)
     ]
     built = _build(_kept(store / "source-only", source_only)) if source_only else []
     return {f"wheels/{path.name}": path for path in found} | {f"built/{path.name}": path for path in built}

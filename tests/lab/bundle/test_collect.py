@@ -15,7 +15,7 @@ from lab import settings, tools
 from lab.aws import localstack
 from lab.build.wheels import Target
 from lab.bundle import archive, locks, manifest, shelf
-from lab.bundle.collect import GLIBC, PIP, collect, source_files
+from lab.bundle.collect import GLIBC, INSTALLERS, collect, source_files
 from lab.bundle.install import sum_of
 from lab.bundle.moving import Moving
 from lab.clusters.base import IMAGES, Provider
@@ -54,7 +54,7 @@ def loaded(tmp_path: Path, clone: Path) -> Settings:
     """A lab that has downloaded its wheels before."""
     made = settings.load(environ={"LAB_STATE": str(tmp_path / "lab")})
     machine, python = manifest.here()
-    for name, lock in (("lab", clone / "requirements.lock"), ("bundle", PIP)):
+    for name, lock in (("lab", clone / "requirements.lock"), ("bundle", INSTALLERS)):
         folder = made.state / "wheels" / Target(python, machine, GLIBC).name / f"{name}-{sum_of(lock)[:12]}"
         folder.mkdir(parents=True)
         shutil.copy(tmp_path / "invoke-1.0-py3-none-any.whl", folder / f"{name}-1.0-py3-none-any.whl")

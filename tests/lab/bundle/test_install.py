@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,42 @@ def test_a_wheel_that_the_lock_does_not_know(make: Make, clone: Path, tmp_path: 
         install.make(sys.executable, tmp_path / "here" / "wheels", clone / "requirements.lock", clone / ".venv")
     assert described.lock != install.sum_of(clone / "requirements.lock")
     assert not (clone / ".venv" / "requirements.lock").exists()
+
+
+def uv_wheel(folder: Path, program: str) -> Path:
+    """As uv is published, with another program in it."""
+    path = folder / "uv-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("uv-1.0.data/scripts/uv", program)
+    return path
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("program", ["#!/bin/sh\nexit 1\n", "no program of any machine"])
+def test_where_the_bundles_uv_does_not_start_pip_takes_over(
+    make: Make, clone: Path, tmp_path: Path, program: str
+) -> None:
+    archive.unpack(make(), tmp_path / "here")
+    uv_wheel(tmp_path / "here" / "wheels", program)
+    install.make(sys.executable, tmp_path / "here" / "wheels", clone / "requirements.lock", clone / ".venv")
+    assert (clone / ".venv" / "requirements.lock").exists()
+    assert list(clone.glob(".venv/lib/python*/site-packages/invoke/__main__.py"))
+
+
+def test_the_bundles_uv_is_told_to_ask_nobody_and_to_leave_nothing(make: Make, clone: Path, tmp_path: Path) -> None:
+    archive.unpack(make(), tmp_path / "here")
+    said = tmp_path / "said"
+    uv_wheel(tmp_path / "here" / "wheels", f'#!/bin/sh\necho "$*" >> {said}\n')
+    install.make(sys.executable, tmp_path / "here" / "wheels", clone / "requirements.lock", clone / ".venv")
+    (asked,) = said.read_text().splitlines()
+    assert asked.startswith(f"pip install --python {clone}/.venv/bin/python --offline --no-config --cache-dir ")
+    assert f"--no-index --no-deps --quiet --require-hashes --find-links {tmp_path}/here/wheels" in asked
+    assert not list((clone / ".venv").glob(".uv-*"))
+
+
+def test_what_is_compiled() -> None:
+    """Wherever the clone lies, in a folder called tests too."""
+    left = re.compile(install._NOT_IMPORTED)
+    assert left.search("/a/site-packages/pandas/tests/io/test_s3.py")
+    assert left.search("/a/site-packages/kubernetes/client/api_client.py")
+    assert not left.search("/home/me/tests/kubernetes/lab/.venv/lib/python3.11/site-packages/pandas/io/api.py")
