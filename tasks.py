@@ -41,4 +41,13 @@ ns = Collection(
     develop.check,
 )
 ns.add_collection(Collection("tenants", people.tenants_list, people.tenants_add, people.tenants_remove))
-ns.add_collection(Collection("bench", develop.bench_lab, develop.bench_serve, develop.bench_kubesim, develop.bench_aws))
+ns.add_collection(
+    Collection(
+        "bench",
+        develop.bench_lab,
+        develop.bench_serve,
+        develop.bench_dashboard,
+        develop.bench_kubesim,
+        develop.bench_aws,
+    )
+)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from kubeflow_lite.dashboard import live, pressing, reports, view
+from kubeflow_lite.dashboard import live, paint, pressing, reports, view
 from kubeflow_lite.dashboard.board import Board
 from kubeflow_lite.dashboard.entrance import Entrance
 from kubeflow_lite.dashboard.languages import LANGUAGES, Language, Translate, choose
@@ -111,7 +111,7 @@ class Dashboard:
             "faults": reports.faults(told),
             "people": [one for one in self.panels.people() if one.num],
         }
-        return self._page(request, "class.html", variables)
+        return await paint.unfold(request, self._text(request, "class.html", variables))
 
     async def front_live(self, request: web.Request) -> web.StreamResponse:
         session = await self.require_instructor(request)
@@ -210,9 +210,13 @@ class Dashboard:
     def _page(
         self, request: web.Request, template: str, variables: Mapping[str, object], *, status: int = 200
     ) -> web.Response:
+        return paint.page(self._text(request, template, variables), status)
+
+    def _text(self, request: web.Request, template: str, variables: Mapping[str, object]) -> str:
         theme = request.cookies.get("theme", "")
         common: dict[str, object] = {
             "t": Translate(_language(request)),
+            "style": paint.style(),
             "languages": LANGUAGES,
             "theme": theme if theme in ("light", "dark") else "",
             "session": request.get(guard.SESSION),
@@ -220,8 +224,7 @@ class Dashboard:
             "board": None,
             "live": "",
         }
-        text = pages.environment().get_template(f"dashboard/{template}").render({**common, **variables})
-        return web.Response(text=text, content_type="text/html", status=status)
+        return pages.environment().get_template(f"dashboard/{template}").render({**common, **variables})
 
 
 def _language(request: web.Request) -> Language:

@@ -7,7 +7,7 @@ was made by a program that has ended meanwhile, a reader must load the page agai
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -49,6 +49,10 @@ class Board:
             for key, value in changed.items()
         }
         self.parts = {key: fresh.get(key) or self.parts[key] for key in values}
+
+    def of(self, kind: str) -> Iterator[str]:
+        """The HTML of all parts of a kind, in their order."""
+        return (part.html for key, part in self.parts.items() if key.startswith(f"{kind}-"))
 
     def since(self, version: str) -> dict[str, str] | None:
         """What changed after a version, by id; None where the page must be loaded again."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import jinja2
 from aiohttp import web
+from markupsafe import Markup
 
 from kubeflow_lite.dashboard.board import Board
 from kubeflow_lite.dashboard.languages import Language, Translate
@@ -39,7 +40,7 @@ def renderer(lang: Language) -> Callable[[str, object], str]:
         macro: Macro | None = getattr(macros, kind, None)
         if macro is None:
             raise jinja2.TemplateNotFound(f"parts.html has no macro {kind}")
-        return str(macro(value, translate)).strip()
+        return Markup(macro(value, translate)).strip()
 
     return render
 
@@ -54,7 +55,7 @@ class Boards:
 
     def get(self, viewer: str, lang: Language, values: Values, frame: Callable[[], object] = lambda: None) -> Board:
         key = (viewer, lang)
-        board = self._known.setdefault(key, Board(renderer(lang)))
+        board = self._known.get(key) or self._known.setdefault(key, Board(renderer(lang)))
         # Seconds count too: that the agent's heart stopped is no event.
         now = (self.mirror.revision, int(time.monotonic()))
         if self._seen.get(key) != now:

@@ -9,6 +9,7 @@ from statistics import median
 
 from kubeflow_lite.dashboard import chart, reports, view
 from kubeflow_lite.dashboard.chart import Drawing
+from kubeflow_lite.dashboard.kept import Kept
 from kubeflow_lite.dashboard.mirror import Mirror
 from kubeflow_lite.dashboard.sampler import CLASS, KEPT, Runs, Sample, Sampler
 from kubeflow_lite.objects import Object, metadata, name, namespace
@@ -104,9 +105,10 @@ class Panels:
         self._shared = shared
         self._serving = serving
         self._system = system
+        self._kept = Kept()
 
     def people(self) -> tuple[view.Person, ...]:
-        return view.people(self._mirror.all("profiles"))
+        return self._kept.get("people", view.people, self._mirror.all("profiles"))
 
     def person(self, where: str) -> view.Person | None:
         return next((one for one in self.people() if one.namespace == where), None)
@@ -122,7 +124,7 @@ class Panels:
         """The instructor's page."""
         told, people, alive = self.told(), self.people(), self.alive()
         known, columns = reports.reports(told), reports.checks(told)
-        rows = {_key(one): reports.row(_key(one), one.namespace, known.get(one.namespace), columns) for one in people}
+        rows = {_key(one): self._row(one, known.get(one.namespace), columns) for one in people}
         values: dict[str, object] = {"headline": reports.headline(list(rows.values()), alive=alive)}
         values |= {f"row-{key}": row for key, row in rows.items()}
         values["faults"] = Faults(alive, reports.active(told), reports.requests(told))
@@ -142,7 +144,7 @@ class Panels:
         """A tenant's page."""
         told, where = self.told(), person.namespace
         report, columns = reports.reports(told).get(where), reports.checks(told)
-        row = reports.row(_key(person), where, report, columns)
+        row = self._row(person, report, columns)
         return {
             "summary": Summary(person, report.role if report else "", row, self.alive()),
             "checks": Checks(where, _grouped(columns, report)),
@@ -183,16 +185,21 @@ class Panels:
         found = [one for one in self._mirror.all("jobs") if namespace(one) in theirs]
         return Training(jobs(found), ranked(known.runs, by_time=False), known.problem)
 
+    def _row(self, person: view.Person, report: reports.Report | None, columns: Sequence[reports.Check]) -> reports.Row:
+        return self._kept.get(("row", person.namespace), reports.row, _key(person), person.namespace, report, columns)
+
     def _line(self, person: view.Person, report: reports.Report | None) -> Line:
         where, mirror = person.namespace, self._mirror
-        use = view.use(
+        use = self._kept.get(
+            ("use", where),
+            view.use,
             person,
             pods=mirror.within("pods", where),
             quotas=mirror.within("quotas", where),
             deployments=mirror.within("deployments", where),
             notebooks=mirror.within("notebooks", where),
         )
-        latest = jobs(mirror.within("jobs", where))
+        latest = self._kept.get(("jobs", where), jobs, mirror.within("jobs", where))
         return Line(use, report.bucket if report else None, latest[0] if latest else None)
 
 

@@ -51,7 +51,7 @@ async def run(access: Access, environment: Mapping[str, str], *, address: str, p
         dashboard = Dashboard(client, mirror, sampler, panels, Reviews(client), door, SYSTEM)
         work = [asyncio.create_task(mirror.run(client)), asyncio.create_task(sampler.run())]
         try:
-            await settle(mirror)
+            await asyncio.gather(settle(mirror), asyncio.to_thread(pages.compile_all))
             await serve.until_stopped(dashboard.application(pages.hosts(environment)), address, port)
         finally:
             await serve.end(work)

@@ -122,13 +122,18 @@ class Row:
     cells: tuple[tuple[str, str], ...]
     """Code and state."""
 
+    @cached_property
+    def states(self) -> Mapping[str, int]:
+        """How many cells are in each state."""
+        return Counter(state for _, state in self.cells)
+
     @property
     def failed(self) -> int:
-        return sum(state == "fail" for _, state in self.cells)
+        return self.states.get("fail", 0)
 
     @property
     def passed(self) -> int:
-        return sum(state == "pass" for _, state in self.cells)
+        return self.states.get("pass", 0)
 
     @property
     def ready(self) -> bool:
@@ -191,20 +196,25 @@ def _size(amount: int) -> str:
 
 
 def checks(found: Iterable[Object]) -> tuple[Check, ...]:
-    told = _dicts(_one(found, "catalogue", "checks"))
+    return _checks(_one(found, "catalogue", "checks"))
+
+
+@lru_cache(maxsize=8)
+def _checks(text: str) -> tuple[Check, ...]:
+    told = _dicts(_json(text))
     return tuple(
         Check(_text(one, "code"), _text(one, "part"), _text(one, "title"), _text(one, "title_ko")) for one in told
     )
 
 
 def faults(found: Iterable[Object]) -> tuple[Fault, ...]:
-    told = _dicts(_one(found, "catalogue", "faults"))
+    told = _dicts(_json(_one(found, "catalogue", "faults")))
     return tuple(Fault(*(_text(one, key) for key in ("name", "title", "scope"))) for one in told)
 
 
 def active(found: Sequence[Object]) -> tuple[Active, ...]:
     known = {fault.name: fault for fault in faults(found)}
-    told = _dicts(_one(found, "active", "faults"))
+    told = _dicts(_json(_one(found, "active", "faults")))
     rows = []
     for one in told:
         fault = known.get(_text(one, "fault"))
@@ -256,7 +266,9 @@ def row(num: str, namespace: str, report: Report | None, columns: Sequence[Check
 
 
 def headline(rows: Sequence[Row], *, alive: bool) -> Headline:
-    counts = Counter(state for one in rows for _, state in one.cells)
+    counts: Counter[str] = Counter()
+    for one in rows:
+        counts.update(one.states)
     return Headline(
         people=sum(one.ready for one in rows),
         total=len(rows),
@@ -272,12 +284,9 @@ def _kind(config_map: Object) -> str:
     return labels(config_map).get(KIND, "")
 
 
-def _one(found: Iterable[Object], kind: str, key: str) -> object:
-    return next((_decoded(one, key) for one in found if _kind(one) == kind), None)
-
-
-def _decoded(config_map: Object, key: str) -> object:
-    return _json((config_map.get("data") or {}).get(key) or "")
+def _one(found: Iterable[Object], kind: str, key: str) -> str:
+    """The text below `key` in the one ConfigMap of this kind."""
+    return next(((one.get("data") or {}).get(key) or "" for one in found if _kind(one) == kind), "")
 
 
 def _json(text: str) -> object:

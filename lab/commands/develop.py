@@ -48,6 +48,14 @@ def bench_aws(ctx: Context) -> None:
     _measure(aws)
 
 
+@command(name="dashboard")
+def bench_dashboard(ctx: Context) -> None:
+    """Measure the dashboard in Chromium, with 8, 16 and 200 tenants: ./inv bench dashboard"""
+    from lab.benches.dashboard import dashboard
+
+    _measure(dashboard)
+
+
 def _measure(benchmark: Callable[[World], list[Row]]) -> None:
     from lab import world
     from lab.benches import rows

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from lab import ui
+from lab.benches.classroom import CLASS, World
 from lab.kube import Cluster as Api
 from tests.kubeflow_lite.conftest import ROOT, Cluster, cluster
-from tests.ui.world import CLASS, World
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PICTURES = ROOT / "test-output" / "ui"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lab.benches.classroom import World, green, red
 from lab.settings import Tenant
 from tests.ui.test_pages import PAINT, PATIENCE
-from tests.ui.world import World, green, red
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(900)]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from lab.benches.classroom import CLASS, World, green, red
 from tests.ui.conftest import Metrics
 from tests.ui.contrast import LOW
-from tests.ui.world import CLASS, World, green, red
 
 pytestmark = pytest.mark.timeout(240)
 
