@@ -23,7 +23,13 @@ SERVICES = ("s3", "ecr", "iam", "sts", "eks")
 def load(settings: Settings, root: RootKey, journal: Journal, sidecars: Sidecars) -> tuple[Any, Any]:
     """Import ministack for this state directory and return its ``app`` module, corrected, and the uploads under way."""
     os.environ.update(_environment(settings, root, journal))
-    for name in ("AWS_SESSION_TOKEN", "LOCALSTACK_PERSISTENCE", "USE_SSL", "S3_REGION_STRICT"):
+    for name in (
+        "AWS_SESSION_TOKEN",
+        "LOCALSTACK_PERSISTENCE",
+        "USE_SSL",
+        "S3_REGION_STRICT",
+        "MINISTACK_AUTOCREATE_AWS_MANAGED",
+    ):
         os.environ.pop(name, None)
     check_version()
     import ministack.app

@@ -1,6 +1,7 @@
 """The lab's cluster in ministack's EKS: its endpoint and CA are the real ones, read when asked; no other cluster can be made.
 
-ministack would start a container for a cluster, and its CA is empty without one. It also lets an access entry name ``system:masters``.
+ministack would start a container for a cluster, and its CA is empty without one. It also lets an access entry name
+``system:masters``, or somebody who does not exist, and says of nodes and add-ons that it makes them.
 """
 
 import base64
@@ -8,12 +9,14 @@ import json
 import time
 from typing import Any
 
+from awssim.overrides.policies import exists, is_principal
 from awssim.overrides.replace import replace
 from awssim.settings import Settings
 
 VERSION = "1.36"
 _RESERVED_GROUPS = ("system:", "eks:", "aws:", "amazon:", "iam:")
 _RESERVED_NAMES = _RESERVED_GROUPS
+_NODES = ("nodegroup", "addon", "pod_identity_association")
 
 
 def apply(eks: Any, settings: Settings) -> None:
@@ -23,8 +26,10 @@ def apply(eks: Any, settings: Settings) -> None:
     replace(eks, "_sanitize", lambda original: lambda cluster: original(_current(cluster, settings)))
     replace(eks, "_create_cluster", lambda _: lambda *_a, **_k: _refused(eks, settings))
     replace(eks, "_delete_cluster", lambda _: lambda *_a, **_k: _refused(eks, settings))
+    for name in _NODES:
+        replace(eks, f"_create_{name}", lambda _: lambda *_a, **_k: _refused(eks, settings))
     replace(eks, "_schedule_access_policy_reconcile", lambda _: lambda *_a, **_k: None)
-    replace(eks, "_create_access_entry", lambda original: _checked(eks, lambda name, body: original(name, body)))
+    replace(eks, "_create_access_entry", lambda original: _checked(eks, _for_somebody(eks, original)))
     replace(
         eks, "_update_access_entry", lambda original: _checked(eks, lambda name, arn, body: original(name, arn, body))
     )
@@ -71,8 +76,21 @@ def _refused(eks: Any, settings: Settings) -> Any:
     return eks._error(
         400,
         "InvalidRequestException",
-        f"This lab has the one cluster {settings.eks_cluster}; clusters are not made or deleted here.",
+        f"This lab has the one cluster {settings.eks_cluster}; clusters, their nodes and add-ons are not made or deleted here.",
     )
+
+
+def _for_somebody(eks: Any, original: Any) -> Any:
+    """Refuse an entry for a user or role that there is not; ministack makes one, which then is nobody's."""
+
+    def create(name: str, body: Any) -> Any:
+        arn = str((json.loads(body or "{}") if isinstance(body, (bytes, str)) else body).get("principalArn", ""))
+        if not is_principal(arn, exists) or ":assumed-role/" in arn:
+            said = "The specified principalArn is invalid: invalid principal."
+            return eks._error(400, "InvalidParameterException", said)
+        return original(name, body)
+
+    return create
 
 
 def _checked(eks: Any, operation: Any) -> Any:

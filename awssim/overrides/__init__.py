@@ -6,13 +6,16 @@ A test per correction fails when a new ministack no longer needs it, or no longe
 from awssim.journal import Journal
 from awssim.overrides import (
     callers,
+    configurations,
     denials,
     listing,
     loading,
     locks,
+    managed,
     multipart,
     objects,
     policies,
+    principals,
     reads,
     resources,
     routes,
@@ -28,7 +31,9 @@ def apply(journal: Journal, sidecars: Sidecars) -> multipart.Uploads:
     signatures.apply()
     sessions.apply()
     callers.apply()
+    managed.apply()
     variables.apply()
+    principals.apply()
     resources.apply()
     denials.apply()
     objects.apply(journal)
@@ -37,5 +42,6 @@ def apply(journal: Journal, sidecars: Sidecars) -> multipart.Uploads:
     reads.apply()
     listing.apply()
     policies.apply()
+    configurations.apply()
     routes.apply()
     return multipart.apply(journal)

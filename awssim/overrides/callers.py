@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 from awssim import grammar
 from awssim.errors import Refused
-from awssim.overrides import trust, users
+from awssim.overrides import managed, policies, trust, users
 from awssim.overrides.replace import replace
 
 _KEYS_EACH = 2
@@ -79,6 +79,9 @@ def check_iam(iam: Any, action: str, call: Parameters, caller: Any) -> Any:
         _check_owner(iam, call)
     if action == "CreateAccessKey":
         _check_quota(iam, call["UserName"])
+    if action == "SimulatePrincipalPolicy":
+        _check_simulated(call)
+    managed.check_attached(iam, action, call)
     if action in _TRUST:
         trust.check(iam, call[_TRUST[action]])
     return users.answer(iam, action, call)
@@ -102,6 +105,15 @@ def _check_quota(iam: Any, user: str) -> None:
     held = [key for key in iam._access_keys.values() if key["UserName"] == user]
     if len(held) >= _KEYS_EACH:
         raise Refused("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {_KEYS_EACH}", status=409)
+
+
+def _check_simulated(call: Parameters) -> None:
+    """A principal who exists, without the path, which ministack takes for a part of the name."""
+    arn = call["PolicySourceArn"]
+    if ":group/" not in arn and not policies.is_principal(arn, policies.exists):
+        raise Refused("NoSuchEntity", f"The principal {arn} cannot be found.", status=404)
+    head, _, name = arn.rpartition("/")
+    call["PolicySourceArn"] = f"{head.partition('/')[0]}/{name}"
 
 
 # -- STS

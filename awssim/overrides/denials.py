@@ -12,15 +12,11 @@ def apply() -> None:
 
     def make(original: Any) -> Any:
         def response(service: str, action: str, principal_arn: str, request_id: str, **keywords: Any) -> Any:
-            policy_decided = not keywords.get("error_code") and not keywords.get("message")
-            if policy_decided and not (keywords.get("explicit_deny") and keywords.get("resource_policy_arn")):
+            if not keywords.get("error_code") and not keywords.get("message"):
                 keywords["message"] = message(
-                    service,
-                    action,
-                    principal_arn,
-                    str(keywords.get("resource_arn", "*")),
-                    bool(keywords.get("explicit_deny")),
-                )
+                    service, action, principal_arn, str(keywords.get("resource_arn", "*")),
+                    explicit_deny=bool(keywords.get("explicit_deny")), by_resource=bool(keywords.get("resource_policy_arn")),
+                )  # fmt: skip
             return original(service, action, principal_arn, request_id, **keywords)
 
         return response
@@ -28,9 +24,11 @@ def apply() -> None:
     replace(iam_actions, "access_denied_response", make)
 
 
-def message(service: str, action: str, principal_arn: str, resource: str, explicit_deny: bool) -> str:
+def message(
+    service: str, action: str, principal_arn: str, resource: str, *, explicit_deny: bool, by_resource: bool = False
+) -> str:
     """AWS's sentence; S3 puts the ARN in quotation marks."""
-    reason = "with an explicit deny in an identity-based policy"
+    reason = f"with an explicit deny in {'a resource-based' if by_resource else 'an identity-based'} policy"
     if not explicit_deny:
         reason = f"because no identity-based policy allows the {action} action"
     on = f" on resource: {resource}"

@@ -1,13 +1,11 @@
-"""Documents that AWS refuses: ministack stores any text as a bucket policy, keeps a lifecycle configuration it cannot read as it came,
-and does not look at the actions and resources of an IAM policy, so a typing error becomes a policy that silently allows nothing.
+"""Policies that AWS refuses: ministack stores any text as a bucket policy, and does not look at the actions, resources and conditions of an
+IAM policy, so a typing error becomes a policy that silently allows, or denies, nothing.
 """
 
-import functools
 import json
 import re
 from typing import Any
 
-from awssim.overrides.expiry import with_prefixes
 from awssim.overrides.replace import replace
 
 VERSIONS = ("2012-10-17", "2008-10-17")
@@ -25,40 +23,24 @@ _STATEMENT = {
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
 _ACCOUNT = re.compile(r"\d{12}|arn:aws:iam::\d{12}:root")
 _OWN = re.compile(r"arn:aws:iam::(\d{12}):(user|role)/(?:.*/)?([^/]+)")
-_RULE_ACTIONS = {
-    "Expiration", "Transition", "NoncurrentVersionExpiration", "NoncurrentVersionTransition", "AbortIncompleteMultipartUpload",
-}  # fmt: skip
-_NUMBERS = {
-    "Days",
-    "NoncurrentDays",
-    "DaysAfterInitiation",
-    "NewerNoncurrentVersions",
-    "ObjectSizeGreaterThan",
-    "ObjectSizeLessThan",
-}
 
 
 def apply() -> None:
     from ministack.core import iam_evaluator
     from ministack.services import s3
 
-    replace(s3, "_put_bucket_policy", lambda original: _checked(s3, original, bucket_policy_error))
-    replace(s3, "_put_bucket_lifecycle", lambda original: _checked(s3, with_prefixes(s3, original), lifecycle_error))
-    replace(s3, "_put_bucket_cors", functools.partial(_checked_root, s3, "CORSConfiguration"))
-    replace(s3, "_put_public_access_block", functools.partial(_checked_root, s3, "PublicAccessBlockConfiguration"))
+    replace(s3, "_put_bucket_policy", lambda original: checked(s3, original, bucket_policy_error))
     replace(iam_evaluator, "validate_policy_document", _make_validate)
 
 
-def _checked(s3: Any, original: Any, error_of: Any) -> Any:
+def checked(s3: Any, original: Any, error_of: Any) -> Any:
+    """An operation on a bucket's setting that is not run where ``error_of`` finds something."""
+
     def put(name: str, body: bytes) -> Any:
         error = error_of(s3, name, body) if name in s3._buckets else None
         return error if error is not None else original(name, body)
 
     return put
-
-
-def _checked_root(s3: Any, root: str, original: Any) -> Any:
-    return _checked(s3, original, lambda s3, _, body: _xml_error(s3, body, root))
 
 
 # -- bucket policies
@@ -159,46 +141,6 @@ def exists(account: str, kind: str, name: str) -> bool:
 
     store = iam._users if kind == "user" else iam._roles
     return store.get_scoped(account, None, name) is not None
-
-
-# -- lifecycle and other XML
-
-
-def _xml_error(s3: Any, body: bytes, root: str) -> Any:
-    found = _root(s3, body)
-    if found is None or found.tag.rpartition("}")[2] != root:
-        return s3._error("MalformedXML", s3._MALFORMED_XML, 400)
-    return None
-
-
-def _root(s3: Any, body: bytes) -> Any:
-    try:
-        return s3.fromstring(body)
-    except s3.ParseError:
-        return None
-
-
-def lifecycle_error(s3: Any, bucket: str, body: bytes) -> Any:
-    """AWS's refusal of a bucket's lifecycle configuration, or None."""
-    error = _xml_error(s3, body, "LifecycleConfiguration")
-    if error is not None:
-        return error
-    rules = [element for element in _root(s3, body) if _tag(element) == "Rule"]
-    children = [{_tag(child) for child in rule} for rule in rules]
-    malformed = not rules or any("Status" not in tags or not tags & {"Filter", "Prefix"} for tags in children)
-    numbers = [element.text or "" for rule in rules for element in rule.iter() if _tag(element) in _NUMBERS]
-    if malformed or not all(text.strip().isdigit() for text in numbers):
-        return s3._error("MalformedXML", s3._MALFORMED_XML, 400)
-    if not all(_RULE_ACTIONS & {_tag(child) for child in rule} for rule in rules):
-        return s3._error("InvalidRequest", "At least one action needs to be specified in a rule", 400)
-    names = [child.text for rule in rules for child in rule if _tag(child) == "ID" and child.text]
-    if len(set(names)) != len(names):
-        return s3._error("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule", 400)
-    return None
-
-
-def _tag(element: Any) -> str:
-    return str(element.tag).rpartition("}")[2]
 
 
 # -- IAM policies

@@ -4,15 +4,13 @@ from typing import Any
 
 from awssim.overrides.replace import replace
 
-_UNKNOWN = {
-    "analytics",
-    "inventory",
-    "metrics",
-    "intelligent-tiering",
-    "metadataTable",
-    "metadataConfiguration",
-    "session",
+_LISTS = {
+    "analytics": "ListBucketAnalyticsConfigurationResult",
+    "inventory": "ListInventoryConfigurationsResult",
+    "metrics": "ListMetricsConfigurationsResult",
+    "intelligent-tiering": "ListBucketIntelligentTieringConfigurationsOutput",
 }
+_UNKNOWN = {*_LISTS, "metadataTable", "metadataConfiguration", "session"}
 
 
 def apply() -> None:
@@ -25,6 +23,9 @@ def apply() -> None:
                 return s3._get_bucket_request_payment(bucket)
             if method == "GET" and "policyStatus" in asked:
                 return _policy_status(s3, bucket)
+            kind = next((name for name in _LISTS if name in asked), "")
+            if kind and method != "PUT" and bucket in s3._buckets:
+                return _none_of(s3, kind, method, query)
             if asked & _UNKNOWN:
                 message = "A header or query you provided implies functionality that is not implemented."
                 return s3._error("NotImplemented", message, 501)
@@ -33,6 +34,15 @@ def apply() -> None:
         return dispatch
 
     replace(s3, "_dispatch", make)
+
+
+def _none_of(s3: Any, kind: str, method: str, query: Any) -> Any:
+    """There are no configurations of this kind, as none can be made."""
+    if method != "GET" or "id" in query:
+        return s3._error("NoSuchConfiguration", "The specified configuration does not exist.", 404)
+    root = s3.Element(_LISTS[kind], xmlns=s3.S3_NS)
+    s3.SubElement(root, "IsTruncated").text = "false"
+    return 200, {"Content-Type": "application/xml"}, s3._xml_body(root)
 
 
 def _policy_status(s3: Any, bucket: str) -> Any:

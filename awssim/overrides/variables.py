@@ -1,8 +1,8 @@
 """``${aws:username}`` and its kin in policies: ministack compares them literally, so a policy that names them allows nothing.
 
-Replaced in Resource, NotResource and condition values at the moment a statement is matched, for identity and resource policies alike. A
-variable without a value and without a default makes its Resource or condition value match nothing, as on AWS. ``${*}``, ``${?}`` and
-``${$}`` stand for the characters themselves.
+Replaced in policies of the version that has variables (``overrides.principals``), in Resource, NotResource and condition values at the
+moment a statement is matched, for identity and resource policies alike. A variable without a value and without a default makes its
+Resource or condition value match nothing, as on AWS. ``${*}``, ``${?}`` and ``${$}`` stand for the characters themselves.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ def apply() -> None:
 
 
 def _substituted(statement: Any, value: Any) -> Any:
-    if not _mentions_variable(statement):
+    if getattr(statement, "literal", False) or not _mentions_variable(statement):
         return statement
     return dataclasses.replace(
         statement,

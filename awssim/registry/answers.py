@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from awssim.asgi import Request, Send, closing, reply
-from awssim.registry.registry import EcrError
+from awssim.registry.errors import EcrError
 
 API_VERSION = {"docker-distribution-api-version": "registry/2.0"}
 _ECR = {

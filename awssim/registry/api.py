@@ -5,10 +5,20 @@ import json
 import sqlite3
 from typing import Any
 
-from awssim.registry import names
+from awssim import grammar
+from awssim.overrides.replace import replace
+from awssim.registry import mutability
+from awssim.registry.account import Account
+from awssim.registry.errors import EcrError
 from awssim.registry.images import Images, check_lifecycle, page
 from awssim.registry.layers import Layers
-from awssim.registry.registry import EcrError, Registry
+from awssim.registry.policy import check_policy
+from awssim.registry.registry import Registry
+
+_POLICIES = {
+    "GetRepositoryPolicy": ("_repo_policies", "Repository"), "DeleteRepositoryPolicy": ("_repo_policies", "Repository"),
+    "GetLifecyclePolicy": ("_lifecycle_policies", "Lifecycle"), "DeleteLifecyclePolicy": ("_lifecycle_policies", "Lifecycle"),
+}  # fmt: skip
 
 
 class Api:
@@ -18,7 +28,10 @@ class Api:
         self._registry = registry
         self._ecr = ecr
         self._original = ecr.handle_request
-        self._operations = {**Images(registry).operations, **Layers(registry).operations}
+        replace(ecr, "_repo_shape", lambda shape: lambda record: shape(record) | mutability.told(record))
+        tables = (Images(registry), Layers(registry), Account(registry))
+        self._operations = {name: run for table in tables for name, run in table.operations.items()}
+        self._operations["PutImageTagMutability"] = self._put_mutability
 
     async def handle_request(self, method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
         from ministack.core.responses import error_response_json, get_region, json_response
@@ -41,9 +54,16 @@ class Api:
         answer = await self._original(method, path, headers, body, query)
         if answer[0] == 200:
             await self._afterwards(operation, call, get_region())
+        if answer[0] == 200 and operation == "CreateRepository":
+            return json_response({"repository": self._made(call)})
         if answer[0] == 200 and operation == "DescribeRepositories" and not call.get("repositoryNames"):
             return json_response(page(call, "repositories", self._repositories(get_region()), 100))
         return answer
+
+    def _made(self, call: dict[str, Any]) -> Any:
+        record = self._ecr._repositories[call["repositoryName"]]
+        mutability.keep(record, call)
+        return self._ecr._repo_shape(record)
 
     def _repositories(self, region: str) -> list[Any]:
         """All repositories by name; ministack gives the first page only, in the order they were made."""
@@ -55,15 +75,29 @@ class Api:
     def _check(self, operation: str, call: dict[str, Any], region: str) -> None:
         """What ministack does not refuse."""
         name = call.get("repositoryName", "")
-        if operation == "CreateRepository" and not names.is_repository(str(name)):
+        if found := grammar.problem("ecr", operation, call):
             raise EcrError(
                 "InvalidParameterException",
-                f"Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression '{names.REPOSITORY}''",
+                f"Invalid parameter at '{found[0]}' failed to satisfy constraint: '{found[1]}'",
             )
+        if call.get("registryId", self._registry.settings.account) != self._registry.settings.account:
+            raise EcrError(
+                "RepositoryNotFoundException",
+                f"The repository with name '{name}' does not exist in the registry with id '{call['registryId']}'",
+            )
+        if operation in ("CreateRepository", "PutImageTagMutability"):
+            mutability.check(call)
+        if operation == "CreateRepository" and name in self._registry.names(region):
+            raise EcrError(
+                "RepositoryAlreadyExistsException",
+                f"The repository with name '{name}' already exists in the registry with id '{self._registry.settings.account}'",
+            )
+        if operation in _POLICIES:
+            self._check_has(operation, str(name), region)
         if operation == "PutLifecyclePolicy":
             check_lifecycle(str(call.get("lifecyclePolicyText", "")))
         if operation == "SetRepositoryPolicy":
-            _check_policy(str(call.get("policyText", "")))
+            check_policy(str(call.get("policyText", "")))
         if operation == "DeleteRepository" and not call.get("force"):
             self._registry.repository(str(name), region)
             if self._registry.store.images(self._registry.key(str(name), region)):
@@ -72,6 +106,25 @@ class Api:
                     f"The repository with name '{name}' in registry with id '{self._registry.settings.account}' "
                     "cannot be deleted because it still contains images",
                 )
+
+    def _check_has(self, operation: str, name: str, region: str) -> None:
+        """Refuse to tell or delete a policy that a repository does not have, in ECR's words."""
+        self._registry.repository(name, region)
+        store, what = _POLICIES[operation]
+        if name not in getattr(self._ecr, store):
+            raise EcrError(
+                f"{what}PolicyNotFoundException",
+                f"{what} policy does not exist for the repository with name '{name}' in the registry with id "
+                f"'{self._registry.settings.account}'",
+            )
+
+    def _put_mutability(self, call: dict[str, Any], region: str) -> dict[str, Any]:
+        self._registry.repository(str(call.get("repositoryName", "")), region)
+        record = self._ecr._repositories[call["repositoryName"]]
+        mutability.keep(record, call)
+        return {
+            "registryId": self._registry.settings.account, "repositoryName": call["repositoryName"], **mutability.told(record),
+        }  # fmt: skip
 
     async def _afterwards(self, operation: str, call: dict[str, Any], region: str) -> None:
         if operation == "DeleteRepository":
@@ -89,31 +142,3 @@ class Api:
         return {
             "authorizationData": [{"authorizationToken": authorization, "expiresAt": expires, "proxyEndpoint": proxy}]
         }
-
-
-def _check_policy(text: str) -> None:
-    """A repository policy is JSON with statements that name principals and ECR's actions."""
-    try:
-        policy = json.loads(text)
-    except ValueError:
-        policy = None
-    statements = policy.get("Statement") if isinstance(policy, dict) else None
-    statements = [statements] if isinstance(statements, dict) else statements
-    if not isinstance(statements, list) or not statements or not all(map(_is_statement, statements)):
-        raise EcrError(
-            "InvalidParameterException",
-            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'",
-        )
-
-
-def _is_statement(value: Any) -> bool:
-    if (
-        not isinstance(value, dict)
-        or value.get("Effect") not in ("Allow", "Deny")
-        or "Principal" not in value
-        or "Resource" in value
-    ):
-        return False
-    actions = value.get("Action", [])
-    actions = [actions] if isinstance(actions, str) else actions
-    return bool(actions) and all(str(action) == "*" or str(action).startswith("ecr:") for action in actions)

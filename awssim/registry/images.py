@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from awssim.registry import lifecycle, names, scan
-from awssim.registry.registry import EcrError, Registry
+from awssim.registry.errors import EcrError
+from awssim.registry.registry import Registry
 from awssim.registry.store import Image
 
 Call = dict[str, Any]
@@ -27,7 +28,7 @@ class Images:
             "ListImages": self.list_images, "DescribeImages": self.describe, "BatchGetImage": self.batch_get,
             "BatchDeleteImage": self.batch_delete, "PutImage": self.put, "StartImageScan": self.start_scan,
             "DescribeImageScanFindings": self.findings, "BatchCheckLayerAvailability": self.availability,
-            "StartLifecyclePolicyPreview": self.start_preview, "GetLifecyclePolicyPreview": self.preview,
+            "ListImageReferrers": self.referrers, "StartLifecyclePolicyPreview": self.start_preview, "GetLifecyclePolicyPreview": self.preview,
         }  # fmt: skip
 
     def _key(self, call: Call, region: str) -> str:
@@ -179,6 +180,17 @@ class Images:
                     }
                 )
         return {"layers": layers, "failures": failures}
+
+    def referrers(self, call: Call, region: str) -> Answer:
+        """The artifacts that name an image as their subject, as ``/v2/NAME/referrers`` has them."""
+        key, subject = self._key(call, region), str((call.get("subjectId") or {}).get("imageDigest", ""))
+        wanted = (call.get("filter") or {}).get("artifactTypes") or []
+        found = [
+            {**image.descriptor(), "artifactStatus": "ACTIVE"}
+            for image in self._store.referrers(key, subject)
+            if not wanted or image.artifact_type in wanted
+        ]
+        return page(call, "referrers", found, 50)
 
     # -- scans
 

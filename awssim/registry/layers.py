@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from awssim.registry import names
-from awssim.registry.registry import EcrError, Registry
+from awssim.registry.errors import EcrError
+from awssim.registry.registry import Registry
 from awssim.registry.uploads import Uploads
 
 _PART = 20 * 1024 * 1024

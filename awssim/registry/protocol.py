@@ -12,8 +12,9 @@ from awssim.payload import Disconnected
 from awssim.pipe import BLOCK
 from awssim.registry import names
 from awssim.registry.answers import OciError, answer, refuse
+from awssim.registry.errors import Denied, EcrError
 from awssim.registry.manifests import LARGEST, OCI_INDEX
-from awssim.registry.registry import Denied, EcrError, Registry
+from awssim.registry.registry import Registry
 from awssim.registry.tokens import BadToken
 from awssim.registry.uploads import Uploads
 
@@ -72,6 +73,7 @@ class Protocol:
             await self._inner(scope, receive, send)
             return
         request = Request.of(scope)
+        self._registry.asked_from((scope.get("client") or ("127.0.0.1",))[0], secure=scope.get("scheme") == "https")
         try:
             await self._answer(request, receive, send)
         except OciError as error:
@@ -309,16 +311,8 @@ class Protocol:
         if not names.is_digest(call.reference):
             raise OciError(400, "DIGEST_INVALID", f"invalid digest: {call.reference}")
         wanted = call.request.parameter("artifactType")
-        found = [
-            image for image in self._store.referrers(call.key, call.reference) if wanted in ("", image.artifact_type)
-        ]
-        manifests = [
-            {
-                "mediaType": image.media_type, "digest": image.digest, "size": len(image.content), "artifactType": image.artifact_type,
-                "annotations": json.loads(image.content).get("annotations") or {},
-            }
-            for image in found
-        ]  # fmt: skip
+        found = self._store.referrers(call.key, call.reference)
+        manifests = [image.descriptor() for image in found if wanted in ("", image.artifact_type)]
         body = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}).encode()
         filters = {"oci-filters-applied": "artifactType"} if wanted else {}
         await answer(send, 200, {"content-type": OCI_INDEX, **filters}, body)

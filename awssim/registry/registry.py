@@ -7,26 +7,14 @@ import time
 from typing import Any
 
 from awssim.errors import Refused
-from awssim.registry import lifecycle, names, scan
+from awssim.registry import lifecycle, mutability, names, scan
+from awssim.registry.errors import Denied, EcrError
 from awssim.registry.manifests import LARGEST, InvalidManifest, parse
 from awssim.registry.store import Image, Store
 from awssim.registry.tokens import Tokens
 from awssim.settings import Settings
 
 log = logging.getLogger("awssim.registry")
-
-
-class EcrError(Exception):
-    """ECR's refusal: its code and message."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-
-
-class Denied(Exception):
-    """The caller may not do this; the text is IAM's sentence."""
 
 
 class Registry:
@@ -53,14 +41,18 @@ class Registry:
             )
         return dict(found)
 
-    def names(self) -> list[str]:
-        data = self._ecr._repositories._data
-        return sorted(
-            name for account, region, name in data if (account, region) == (self.settings.account, self.settings.region)
-        )
+    def names(self, region: str = "") -> list[str]:
+        here = (self.settings.account, region or self.settings.region)
+        return sorted(name for account, place, name in self._ecr._repositories._data if (account, place) == here)
 
     def arn(self, name: str, region: str = "") -> str:
         return f"arn:aws:ecr:{region or self.settings.region}:{self.settings.account}:repository/{name}"
+
+    def asked_from(self, address: str, *, secure: bool) -> None:
+        """Where the request under way comes from, and how: conditions may ask for it."""
+        from ministack.core import iam_evaluator
+
+        iam_evaluator.pin_request_origin(address, secure)
 
     def authorize(self, access_key_id: str, action: str, name: str) -> None:
         """Ask IAM whether a key's owner may do ``action`` on a repository; raises Denied with the reason, Refused for a dead key."""
@@ -77,7 +69,12 @@ class Registry:
         if isinstance(denied, iam_evaluator.AuthError):
             raise Refused(denied.code, denied.message)
         if denied:
-            raise Denied(message("ecr", action, denied.principal_arn, self.arn(name), denied.decision == "Deny"))
+            raise Denied(
+                message(
+                    "ecr", action, denied.principal_arn, self.arn(name), explicit_deny=denied.decision == "Deny",
+                    by_resource=bool(denied.resource_policy_arn),
+                )
+            )  # fmt: skip
 
     def push(
         self, name: str, content: bytes, media_type: str, *, tag: str = "", digest: str = "", region: str = ""
@@ -120,7 +117,7 @@ class Registry:
 
     def _check_tag(self, repository: dict[str, Any], key: str, tag: str, digest: str) -> None:
         held = self.store.tagged(key, tag)
-        if held and held != digest and repository.get("imageTagMutability") == "IMMUTABLE":
+        if held and held != digest and not mutability.is_movable(repository, tag):
             raise EcrError(
                 "ImageTagAlreadyExistsException",
                 f"The image tag '{tag}' already exists in the '{repository['repositoryName']}' repository and cannot be overwritten "

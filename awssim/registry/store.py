@@ -4,11 +4,13 @@ A file is renamed into place before the index names it, so the index never names
 unnamed is swept. The index is SQLite in WAL mode: a committed transaction survives kill -9, and a damaged one is made again (`index`).
 """
 
+import json
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from awssim.files import private_directory
 from awssim.registry.index import Index
@@ -33,6 +35,15 @@ class Image:
     pulled_at: float | None
     content: bytes
     tags: tuple[str, ...]
+
+    def descriptor(self) -> dict[str, Any]:
+        """The manifest as a list of referrers has it."""
+        described: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.content)}
+        if self.artifact_type:
+            described["artifactType"] = self.artifact_type
+        if annotations := json.loads(self.content).get("annotations"):
+            described["annotations"] = annotations
+        return described
 
 
 class Store:

@@ -7,7 +7,8 @@ has gone. Which repository it belongs to is in the record beside the file.
 import asyncio
 import hashlib
 import json
-import secrets
+import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from awssim.payload import Disconnected
 from awssim.pipe import Pieces, Pipe, write_all
 from awssim.registry import names
 from awssim.registry.answers import OciError
+
+_NAME = re.compile(r"[0-9a-f-]+")
 
 
 class Upload:
@@ -66,7 +69,7 @@ class Uploads:
         self._open: dict[str, Upload] = {}
 
     def begin(self, repository: str) -> str:
-        name = secrets.token_hex(16)
+        name = str(uuid.uuid4())
         write_atomically(self._record(name), json.dumps({"repository": repository}).encode())
         (self._directory / name).touch(mode=0o600)
         self._open[name] = Upload(self._directory / name, hashlib.sha256())
@@ -76,7 +79,7 @@ class Uploads:
         """The upload of this name in this repository."""
         path = self._directory / name
         try:
-            known = name.isalnum() and json.loads(self._record(name).read_text())["repository"] == repository
+            known = _NAME.fullmatch(name) and json.loads(self._record(name).read_text())["repository"] == repository
             size = path.stat().st_size
         except (FileNotFoundError, ValueError):
             known = False

@@ -114,7 +114,8 @@ def test_policy_variables_name_the_caller(stand: Running) -> None:
     for name in ("variables-anna", "variables-ben"):
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     policy = {
-        "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::variables-${aws:username}*"}]
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::variables-${aws:username}*"}],
     }
     keys = tenant(stand, "anna", policy)
     stand.client("s3", keys).put_object(Bucket="variables-anna", Key="x", Body=b"1")

@@ -51,7 +51,12 @@ def test_a_bucket_is_read_back_as_it_was_made(s3: Any) -> None:
     assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=BUCKET)
     assert s3.get_bucket_request_payment(Bucket=BUCKET)["Payer"] == "BucketOwner"
     assert code(s3.get_bucket_policy_status, Bucket=BUCKET) == "NoSuchBucketPolicy"
-    assert code(s3.list_bucket_metrics_configurations, Bucket=BUCKET) == "NotImplemented"
+    for kind in ("analytics", "inventory", "metrics", "intelligent_tiering"):
+        assert getattr(s3, f"list_bucket_{kind}_configurations")(Bucket=BUCKET)["IsTruncated"] is False
+        assert code(getattr(s3, f"get_bucket_{kind}_configuration"), Bucket=BUCKET, Id="x") == "NoSuchConfiguration"
+    assert code(s3.put_bucket_metrics_configuration, Bucket=BUCKET, Id="x", MetricsConfiguration={"Id": "x"}) == (
+        "NotImplemented"
+    )
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=BUCKET)
     rules = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
