@@ -104,7 +104,7 @@ def subject(world: World, tenant: Tenant) -> Subject:
         tenant=tenant,
         other=other(world, tenant),
         cluster=world.cluster_as(tenant),
-        aws=world.aws_as(tenant),
+        aws=world.aws_as(tenant).direct(),
     )
 
 

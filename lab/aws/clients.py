@@ -32,6 +32,10 @@ class Clients:
                 self._made[service] = self._make(service)
             return self._made[service]
 
+    def direct(self) -> Clients:
+        """The same identity for many calls, which then cost a third; these clients themselves where AWS's own endpoints must be found."""
+        return Direct(self.provider, self.keys, self.region) if self.provider.endpoint() else self
+
     def _make(self, service: str) -> Any:
         from botocore.config import Config
 
@@ -46,12 +50,24 @@ class Clients:
         return session.client(service, config=config)
 
 
+class Direct(Clients):
+    """`lab.aws.direct` instead of boto3."""
+
+    def _make(self, service: str) -> Any:
+        from lab.aws.direct import Service
+
+        return Service(service, self.keys, region=self.region, endpoint=self.provider.endpoint(service))
+
+
 class NoKeys(Clients):
     """Clients of somebody who has no keys: every call says so, as the AWS tools do, and the shell's own keys are never taken instead."""
 
     def __init__(self, provider: Provider, user: str, region: str) -> None:
         super().__init__(provider, Keys("", ""), region)
         self.user = user
+
+    def direct(self) -> Clients:
+        return self
 
     def __call__(self, service: str) -> Any:
         number = self.user.removeprefix("user")

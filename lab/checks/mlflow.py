@@ -8,9 +8,9 @@ from lab.checks import kubeflow
 from lab.checks.base import Check, Subject, require
 from lab.checks.probes import (
     aws_refused,
+    bucket_region,
     described,
     get,
-    has_bucket,
     labelled,
     listed,
     mlflow_health,
@@ -23,7 +23,7 @@ from lab.messages import t
 
 def bucket(subject: Subject) -> str:
     name = subject.tenant.bucket
-    has_bucket(subject, name, f"aws s3 mb s3://{name}; aws sts get-caller-identity")
+    bucket_region(subject, name, f"aws s3 mb s3://{name}; aws sts get-caller-identity")
     return t("s3://{name} exists", name=name)
 
 

@@ -104,11 +104,12 @@ def _is_denied(error: ClientError) -> bool:
     return error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
-def has_bucket(subject: Subject, name: str, hint: str) -> None:
-    """Failed where the tenant cannot see the bucket; where IAM denies it, making one is no cure."""
+def bucket_region(subject: Subject, name: str, hint: str) -> str:
+    """Where the bucket is; Failed where the tenant cannot see it. Where IAM denies that, making one is no cure."""
     policy = t("the IAM policy is the instructor's to attach: ./inv up --tenants {num}", num=subject.tenant.num)
     head = subject.aws("s3").head_bucket
-    subject.answers.once(("bucket", name), lambda: aws(head, hint, denied=f"{_KEYS}; {policy}", Bucket=name))
+    found = subject.answers.once(("bucket", name), lambda: aws(head, hint, denied=f"{_KEYS}; {policy}", Bucket=name))
+    return str(found["BucketRegion"])
 
 
 def described(subject: Subject, names: Sequence[str]) -> list[Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.checks.base import Check, Subject, require
-from lab.checks.probes import aws, described, has_bucket, proxied
+from lab.checks.probes import aws, bucket_region, described, proxied
 from lab.errors import LabError
 from lab.messages import t
 
@@ -31,9 +31,7 @@ def bucket(subject: Subject) -> str:
         t("AWS account: expected {wanted}, found {seen}", wanted=settings.account, seen=account),
         cure,
     )
-    s3 = subject.aws("s3")
-    has_bucket(subject, name, f"aws s3 mb s3://{name}")
-    region = aws(s3.get_bucket_location, "aws configure", Bucket=name)["LocationConstraint"] or "us-east-1"
+    region = bucket_region(subject, name, f"aws s3 mb s3://{name}")
     require(
         region == settings.region,
         t(

@@ -27,6 +27,9 @@ class Clients(clients.Clients):
         self.record = record
         self._made_names: set[str] = set()
 
+    def direct(self) -> clients.Clients:
+        return self
+
     def _make(self, service: str) -> Any:
         client = super()._make(service)
         client.meta.events.register_first("provide-client-params", _remember)
