@@ -14,6 +14,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.messages import mark, t
+from lab.said import said
 
 EXAMPLE = mark("for example: ./inv predict --features 5.1,3.5,1.4,0.2")
 TRAIN = mark("train one: ./inv train --n-estimators 200 (and ./inv status shows what runs)")
@@ -136,8 +137,10 @@ def _refused(code: int, body: bytes) -> LabError:
         detail = json.loads(body)["detail"]
     except (ValueError, KeyError, TypeError):
         detail = body.decode(errors="replace")[:200]
+    if isinstance(detail, str):
+        detail = said(detail)
     if code == 503:
         return NotReady(t("the iris service is not ready: {detail}", detail=detail), t(TRAIN))
     if code == 422 and isinstance(detail, list):
-        return LabError("; ".join(str(item.get("msg", item)) for item in detail), t(EXAMPLE))
+        return LabError("; ".join(said(str(item.get("msg", item))) for item in detail), t(EXAMPLE))
     return LabError(t("the iris service answers {code}: {detail}", code=code, detail=detail), "./inv logs iris-serving")

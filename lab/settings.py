@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lab.errors import LabError, SettingsError
 from lab.messages import t
+from lab.said import said
 
 ROOT = Path(__file__).resolve().parent.parent
 _QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"
@@ -275,7 +276,7 @@ def _problem(path: Path, node: yaml.Node | None, item: Any, environ: Mapping[str
     where = ".".join(str(part) for part in location) or t("the file")
     found = item.get("input")
     shown = t(" (found {found!r})", found=found) if location and isinstance(found, str | int | float) else ""
-    message = str(item["msg"]).removeprefix("Value error, ")
+    message = said(str(item["msg"]).removeprefix("Value error, "))
     variable = f"LAB_{where.replace('.', '_')}".upper()
     source = variable if environ.get(variable) else f"{path.name}:{_line(node, location)}"
     return f"{source}: {where}: {message}{shown}"

@@ -14,6 +14,7 @@ from rich.text import Text
 from lab.clusters.base import Finding
 from lab.messages import mark, t
 from lab.messages.cells import left
+from lab.said import said
 from lab.settings import Tenant
 from lab.status import Status, urls
 from lab.world import World
@@ -118,7 +119,7 @@ def trained(result: TrainResult | None, *, as_json: bool) -> None:
         if result.champion
         else t(
             "stays: {reason}; ./inv promote {version} moves it",
-            reason=result.champion_reason,
+            reason=said(result.champion_reason),
             version=result.version,
         )
     )

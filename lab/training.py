@@ -22,6 +22,7 @@ from lab.experiments import dead, tables
 from lab.experiments.mlflow import Place
 from lab.kube import Cluster, Object, Refused
 from lab.messages import t
+from lab.said import said
 from lab.settings import ROOT, Tenant
 from lab.world import World
 from training.arguments import parse
@@ -71,7 +72,7 @@ def checked(arguments: Sequence[str]) -> list[str]:
     try:
         parse(arguments)
     except BadArguments as error:
-        message = str(error).removeprefix("argument ")
+        message = said(str(error)).removeprefix("argument ")
         raise LabError(message, t("for example: ./inv train --n-estimators 200 --max-depth 20")) from None
     return list(arguments)
 
@@ -264,7 +265,7 @@ def _refuse_failed(cluster: Cluster, name: str, namespace: str, words: str) -> N
     for kind in ("Failed", "Complete"):
         condition = ready.condition(found, kind)
         if condition.get("status") == "True":
-            reason = words or condition.get("message") or t("its log has no result")
+            reason = said(words) or condition.get("message") or t("its log has no result")
             raise LabError(
                 t("Job {name} in {namespace} failed: {reason}", name=name, namespace=namespace, reason=reason),
                 _look(name, namespace),

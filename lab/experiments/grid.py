@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lab.errors import LabError
 from lab.messages import mark, t
+from lab.said import said
 from training.arguments import NAMES, Parameters, point
 from training.errors import BadArguments
 
@@ -48,7 +49,7 @@ def _point(axes: dict[str, list[str]], values: Sequence[str]) -> Parameters:
     try:
         return point(",".join(f"{name}={value}" for name, value in zip(axes, values, strict=True)))
     except BadArguments as error:
-        raise LabError(f"--grid: {str(error).removeprefix('argument ')}", t(EXAMPLE)) from None
+        raise LabError(f"--grid: {said(str(error)).removeprefix('argument ')}", t(EXAMPLE)) from None
 
 
 def varied(found: Sequence[Parameters]) -> list[str]:

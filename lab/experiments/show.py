@@ -20,6 +20,7 @@ from lab.experiments.reproduce import Reproduced
 from lab.experiments.runs import Listed
 from lab.experiments.sweep import Outcome, Show
 from lab.messages import mark, t
+from lab.said import said
 from lab.show import console
 from training.results import Promoted
 
@@ -116,7 +117,7 @@ def _moved(found: Promoted) -> str:
         return t("{model} version {version}", model=found.model, version=found.version) + (
             t(" (before: version {before})", before=found.before) if found.before else ""
         )
-    return t("stays: {reason}", reason=found.reason) + (
+    return t("stays: {reason}", reason=said(found.reason)) + (
         t("; the best is version {version}", version=found.version) if found.version != found.before else ""
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.experiments.mlflow import Place
 from lab.messages import mark, t
+from lab.said import said
 from training import table
 from training.errors import BadData
 
@@ -37,7 +38,7 @@ def check(path: Path, *, folds: int = 5) -> table.Csv:
     try:
         return table.read(path.expanduser(), folds=folds)
     except BadData as error:
-        raise LabError(f"--data: {error}", t(HOW)) from None
+        raise LabError(f"--data: {said(str(error))}", t(HOW)) from None
 
 
 def send(place: Place, path: Path, *, folds: int = 5) -> Sent:

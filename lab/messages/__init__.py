@@ -15,8 +15,8 @@ loop throws away, and one call cannot forget the other half. The .po file itself
 when the first Korean text is asked for: there is no compiled file that could be stale, and English costs nothing at all. And this
 package is the standard library only, for `./inv up --bundle` speaks before anything is installed.
 
-Not translated: what other programs said (kubectl, AWS, the API server, pydantic, the training program in its Job), names of things, commands,
-keys of JSON.
+Not translated: what other programs said (kubectl, AWS, the API server), names of things, commands, keys of JSON. What the lab's own programs
+say in English (training in its Job, the iris service), and pydantic of lab.yaml, `lab.said` finds in the catalogue by its shape.
 """
 
 from __future__ import annotations
