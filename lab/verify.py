@@ -56,7 +56,7 @@ def _told(world: World, out: Output, *, user: str, part: str) -> list[Result]:
         return results
     people, chosen = _people(world, user), choose(part)
     live = Live([tenant.user for tenant in people], chosen, say=lambda line: print(line, flush=True))
-    results = run([subject(world, tenant) for tenant in people], chosen, done=live.tell)
+    results = run(subjects(world, people), chosen, done=live.tell)
     live.end()
     return results
 
@@ -79,7 +79,7 @@ def _write(path: Path, content: str) -> None:
 
 def verify(world: World, *, user: str = "", part: str = "") -> list[Result]:
     """Checks of one part or all, for the tenants named or all that were started ("", "all"), each as that tenant."""
-    return run([subject(world, tenant) for tenant in _people(world, user)], choose(part))
+    return run(subjects(world, _people(world, user)), choose(part))
 
 
 def _people(world: World, user: str) -> tuple[Tenant, ...]:
@@ -99,13 +99,22 @@ def choose(part: str) -> Sequence[Check]:
 
 
 def subject(world: World, tenant: Tenant) -> Subject:
-    return Subject(
-        settings=world.settings,
-        tenant=tenant,
-        other=other(world, tenant),
-        cluster=world.cluster_as(tenant),
-        aws=world.aws_as(tenant).direct(),
-    )
+    return subjects(world, [tenant])[0]
+
+
+def subjects(world: World, people: Sequence[Tenant]) -> list[Subject]:
+    """Each of the people, with the tenant that they must be kept apart from."""
+    neighbours = _circle(world)
+    return [
+        Subject(
+            settings=world.settings,
+            tenant=tenant,
+            other=_next(tenant, neighbours),
+            cluster=world.cluster_as(tenant),
+            aws=world.aws_as(tenant).direct(),
+        )
+        for tenant in people
+    ]
 
 
 def started(world: World) -> tuple[Tenant, ...]:
@@ -125,14 +134,28 @@ def started_one(world: World, number: str) -> Tenant:
 
 
 def other(world: World, tenant: Tenant) -> Tenant:
-    """The next tenant that was started, in a circle; on a visit, or where none was, of all in lab.yaml."""
-    people = list(world.settings.people)
-    numbers = [] if world.visiting else fresh.started(world)
-    started = [one for one in people if one.num in numbers and one != tenant] or [
-        one for one in people if one != tenant
+    """The next tenant that was started, in a circle; on a visit, or where no other was, of all in lab.yaml."""
+    return _next(tenant, _circle(world))
+
+
+@dataclass(frozen=True)
+class _Circle:
+    everybody: Sequence[Tenant]
+    started: Sequence[Tenant]
+
+
+def _circle(world: World) -> _Circle:
+    everybody = world.settings.people
+    numbers = set() if world.visiting else set(fresh.started(world))
+    return _Circle(everybody, [one for one in everybody if one.num in numbers])
+
+
+def _next(tenant: Tenant, circle: _Circle) -> Tenant:
+    found = [one for one in circle.started if one.num != tenant.num] or [
+        one for one in circle.everybody if one.num != tenant.num
     ]
-    if not started:
+    if not found:
         raise LabError(
             t("lab.yaml has one tenant only: isolation cannot be checked"), t("add another user number to lab.yaml")
         )
-    return next((one for one in started if one.num > tenant.num), started[0])
+    return next((one for one in found if one.num > tenant.num), found[0])
