@@ -11,6 +11,8 @@ import importlib
 import zlib
 from typing import Any, Protocol
 
+from awssim.pipe import Piece
+
 anycrc: Any = None
 with contextlib.suppress(ImportError):  # there is not a wheel for every platform
     anycrc = importlib.import_module("anycrc")
@@ -26,7 +28,7 @@ Parameters = tuple[int, int]
 class Running(Protocol):
     """A CRC under way."""
 
-    def update(self, data: bytes, /) -> None: ...
+    def update(self, data: Piece, /) -> None: ...
     def digest(self) -> bytes: ...
 
 
@@ -38,7 +40,7 @@ class Native:
         self._size = size
         self._value: int | None = None
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: Piece, /) -> None:
         self._value = self._model.calc(data, self._value) if self._value is not None else self._model.calc(data)
 
     def digest(self) -> bytes:
@@ -57,7 +59,7 @@ class Zlib:
     def __init__(self) -> None:
         self._value = 0
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: Piece, /) -> None:
         self._value = zlib.crc32(data, self._value)
 
     def digest(self) -> bytes:
@@ -72,7 +74,7 @@ class Crc:
         self._ones = (1 << parameters[1]) - 1
         self._state = self._ones
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: Piece, /) -> None:
         self._state = _fold(self._parameters, self._state, data)
 
     def digest(self) -> bytes:
@@ -102,7 +104,7 @@ def _table(parameters: Parameters) -> tuple[int, ...]:
     return tuple(table)
 
 
-def _fold(parameters: Parameters, state: int, data: bytes) -> int:
+def _fold(parameters: Parameters, state: int, data: Piece) -> int:
     if len(data) >= _SMALL:
         try:
             import numpy
@@ -116,7 +118,7 @@ def _fold(parameters: Parameters, state: int, data: bytes) -> int:
     return state
 
 
-def _fold_lanes(parameters: Parameters, state: int, data: bytes, numpy: Any) -> int:
+def _fold_lanes(parameters: Parameters, state: int, data: Piece, numpy: Any) -> int:
     length = len(data) // _LANES
     kind = numpy.uint32 if parameters[1] == 32 else numpy.uint64
     table = numpy.array(_table(parameters), dtype=kind)

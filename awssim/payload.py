@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from awssim.asgi import Receive, Request
 from awssim.errors import BodyRefused
+from awssim.pipe import Piece
 from awssim.sigv4 import UNSIGNED, Signature, sign
 
 _EMPTY = hashlib.sha256(b"").hexdigest()
@@ -57,10 +58,11 @@ class Payload:
     framed: bool = False
     length: int | None = None
     trailers: dict[str, str] = field(default_factory=dict)
-    _buffer: bytearray = field(default_factory=bytearray)
+    _piece: memoryview = field(default=memoryview(b""), repr=False)
+    _at: int = 0
     _ended: bool = False
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[Piece]:
         size = 0
         async for data in self._frames() if self.framed else self._raw():
             size += len(data)
@@ -95,40 +97,47 @@ class Payload:
             self.check(hashlib.sha256(body).hexdigest())
         return body
 
-    async def _raw(self) -> AsyncIterator[bytes]:
+    async def _raw(self) -> AsyncIterator[Piece]:
         while not self._ended:
             data = await self._next()
             if data:
                 yield data
 
-    async def _next(self) -> bytes:
+    async def _next(self) -> Piece:
         message = await self.receive()
         if message["type"] != "http.request":
             raise Disconnected
         self._ended = not message.get("more_body", False)
-        return bytes(message.get("body", b""))
+        data: Piece = message.get("body", b"")
+        return data
 
-    async def _fill(self) -> None:
-        if self._ended:
-            raise _broken()
-        self._buffer += await self._next()
+    async def _take(self, most: int) -> memoryview:
+        """At most ``most`` of the next bytes, at least one; they are not copied."""
+        while self._at == len(self._piece):
+            if self._ended:
+                raise _broken()
+            self._piece, self._at = memoryview(await self._next()), 0
+        data = self._piece[self._at : self._at + most]
+        self._at += len(data)
+        return data
 
     async def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\r\n")) < 0:
-            if len(self._buffer) > _LONGEST_LINE:
+        line = b""
+        while (end := line.find(b"\r\n")) < 0:
+            if len(line) > _LONGEST_LINE:
                 raise _broken()
-            await self._fill()
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
-        return line
+            line += await self._take(_LONGEST_LINE)
+        self._at -= len(line) - end - 2
+        return line[:end]
 
-    async def _frames(self) -> AsyncIterator[bytes]:
+    async def _frames(self) -> AsyncIterator[Piece]:
         while True:
             size, signature = _frame_head(await self._line())
             digest = hashlib.sha256()
             if size:
                 async for data in self._frame(size):
-                    digest.update(data)
+                    if self.chain:
+                        digest.update(data)
                     yield data
                 if await self._line():
                     raise _broken()
@@ -138,20 +147,16 @@ class Payload:
                 await self._read_trailers()
                 return
 
-    async def _frame(self, size: int) -> AsyncIterator[bytes]:
+    async def _frame(self, size: int) -> AsyncIterator[memoryview]:
         while size:
-            if not self._buffer:
-                await self._fill()
-            data = bytes(self._buffer[:size])
-            del self._buffer[: len(data)]
+            data = await self._take(size)
             size -= len(data)
-            if data:
-                yield data
+            yield data
 
     async def _read_trailers(self) -> None:
         signed = ""
         while True:
-            if self._ended and not self._buffer:
+            if self._ended and self._at == len(self._piece):
                 break  # some clients leave out the last empty line
             line = (await self._line()).decode("ascii", "replace")
             if not line:

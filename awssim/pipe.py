@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-BLOCK = 1 << 20
+BLOCK = 512 * 1024
 _SMALL = 256 * 1024
 _MOST_PIECES = 256
 _NICER = 5
 _THREADS = 16
 
-Pieces = Sequence[bytes]
+Piece = bytes | memoryview
+Pieces = Sequence[Piece]
 Consumer = Callable[[Pieces], None]
 
 
@@ -37,11 +38,11 @@ class Pipe:
 
     def __init__(self, *consumers: Consumer) -> None:
         self._consumers = consumers
-        self._pieces: list[bytes] = []
+        self._pieces: list[Piece] = []
         self._size = 0
         self._under_way: asyncio.Future[list[None]] | None = None
 
-    async def put(self, data: bytes) -> None:
+    async def put(self, data: Piece) -> None:
         if not data:
             return
         self._pieces.append(data)
@@ -51,7 +52,7 @@ class Pipe:
             await self._settle()
             self._under_way = asyncio.gather(*(asyncio.to_thread(consume, pieces) for consume in self._consumers))
 
-    def _taken(self) -> list[bytes]:
+    def _taken(self) -> list[Piece]:
         pieces, self._pieces, self._size = self._pieces, [], 0
         return [b"".join(pieces)] if len(pieces) > _MOST_PIECES else pieces
 

@@ -9,24 +9,21 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
-from uvicorn.protocols.http import httptools_impl
 
 from awssim import lock, pipe
 from awssim.errors import StandinError, StateUnusable
 from awssim.files import private_directory
 from awssim.settings import Settings
+from awssim.wire import Wire
 
 if TYPE_CHECKING:
     from awssim.stand import Stand
 
 log = logging.getLogger("awssim")
 _WORTH_INDEXING = 500
-_UNREAD = (
-    512 * 1024
-)  # of a body, before its connection is not read any more; uvicorn's 64 KB wakes a layer for each read
 
 
 class _Server(uvicorn.Server):
@@ -95,12 +92,11 @@ def serve(settings: Settings) -> None:
     from awssim.application import application
     from awssim.stand import Stand
 
-    httptools_impl.HIGH_WATER_LIMIT = _UNREAD  # type: ignore[attr-defined]
     settings = replace(settings, port=listeners[0].getsockname()[1])
     stand = Stand(settings)
     config = uvicorn.Config(
         application(stand), lifespan="off", proxy_headers=False, log_level="warning", access_log=False, server_header=False,
-        timeout_keep_alive=75, timeout_graceful_shutdown=1, ws="none", http="httptools",
+        timeout_keep_alive=75, timeout_graceful_shutdown=1, ws="none", http=cast(Any, Wire),
         ssl_certfile=settings.tls_certificate, ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
     )  # fmt: skip
     scheme = "https" if settings.tls_certificate else "http"
