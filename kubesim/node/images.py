@@ -90,9 +90,9 @@ class Image:
         return any((self.source / name.partition(".")[0]).is_dir() for name in self.preload)
 
     @property
-    def patient(self) -> bool:
-        """Whether its fork server may wait for an idle processor (LABEL kubesim.warm="idle")."""
-        return bool(self.config["Labels"].get("kubesim.warm") == "idle")
+    def warm(self) -> str:
+        """When its fork server is made ready (LABEL kubesim.warm): `first`, or on an `idle` processor; otherwise in between."""
+        return str(self.config["Labels"].get("kubesim.warm", ""))
 
     @property
     def tops(self) -> list[Path]:

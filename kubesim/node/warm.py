@@ -1,7 +1,8 @@
 """Fork servers ahead of need: an image with a preload list is imported when it appears, not when its first pod does.
 
-Importing is what a start costs; while PostgreSQL initialises and operators come up a processor is free for it. An image that is not needed at once
-says so (LABEL kubesim.warm="idle") and waits until the machine has little else to do.
+Importing is what a start costs; while PostgreSQL initialises and operators come up a processor is free for it. The image with the longest import
+says so (LABEL kubesim.warm="first"): everything ends with it. One that is not needed at once (kubesim.warm="idle") waits until the machine has
+little else to do.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 PATIENCE_SECONDS = 60
+ORDER = {"first": 0, "idle": 2}  # what says nothing goes between
 IDLE_PERCENT = 50.0
 
 
@@ -43,8 +45,8 @@ class Warmer:
     async def run(self) -> None:
         """Until cancelled. One after another, by name: what a pod asks for meanwhile goes ahead by itself."""
         while True:
-            for image in sorted(self._new(), key=lambda image: image.patient):
-                if image.patient:
+            for image in sorted(self._new(), key=lambda image: ORDER.get(image.warm, 1)):
+                if image.warm == "idle":
                     await _idle()
                 await self._warm(image)
             await asyncio.sleep(LOOK_SECONDS)

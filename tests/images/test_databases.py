@@ -77,3 +77,32 @@ def test_a_database_that_is_to_go_goes_with_its_user(port: int) -> None:
         assert admin.run("SELECT datname FROM pg_database WHERE datname LIKE 'mlflow_user04'") == []
         assert admin.run("SELECT rolname FROM pg_roles WHERE rolname = 'mlflow_user04'") == []
     assert "cannot be a database's name" in databases(port, {}, gone="postgres").stderr
+
+
+def test_a_first_filling_that_was_cut_short_begins_anew_and_one_that_ended_is_kept(tmp_path: Path) -> None:
+    number, env = free_port(), {"POSTGRES_FILLING": "true"}
+    mark = tmp_path / "pgdata" / "filling.conf"
+    with postgres(tmp_path, number, env=env) as server, connect(number) as admin:
+        assert admin.run("SHOW fsync") == [["off"]]
+        admin.run("CREATE DATABASE cut_short")
+        server.kill()
+        server.wait()
+    with postgres(tmp_path, number, env=env):
+        with connect(number) as admin:
+            assert admin.run("SELECT datname FROM pg_database WHERE datname = 'cut_short'") == []
+        done = databases(number, {ONE: "first"})
+        assert done.returncode == 0, done.stderr
+        assert not mark.exists()
+        with connect(number) as admin:
+            assert admin.run("SHOW fsync") == [["on"]]
+        with connect(number, user=ONE, password="first", database=ONE) as client:
+            client.run(
+                "INSERT INTO experiments (name, lifecycle_stage, workspace) VALUES ('kept', 'active', 'default')"
+            )
+    with (
+        postgres(tmp_path, number, env=env),
+        connect(number, user=ONE, password="first", database=ONE) as client,
+    ):
+        assert client.run("SHOW fsync") == [["on"]]
+        assert client.run("SELECT name FROM experiments WHERE name = 'kept'") == [["kept"]]
+    assert "made anew" in (tmp_path / "postgres.log").read_text()

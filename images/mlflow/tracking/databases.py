@@ -5,6 +5,8 @@ What they come to for the MLflow this image is made for lies in schema.sql (a te
 
 * Idempotent, and safe to interrupt anywhere: a database is done when its comment says which MLflow made it, and the
   comment is the last thing written. Whatever has no comment is finished (a tenant's) or made anew (the template).
+* A server in its first filling (images/postgres/entrypoint.py) has nothing to lose: its databases are copied file by file, and
+  flushed to the disk all at once before any of them counts as done.
 * Two Jobs at once take turns (an advisory lock).
 * A tenant owns its database and everything in it, and may connect to no other. The template's tables belong to
   PostgreSQL's role pg_database_owner, which in a copy means its owner: nothing has to be given away per copy.
@@ -36,6 +38,7 @@ SCHEMA = Path(__file__).with_name("schema.sql")  # written by `python -m tests.i
 TEMPLATE = "mlflow_template"
 PREFIX = "DATABASE_"
 LOCK = 0x6D6C666C  # "mlfl": the number of the advisory lock is free to choose
+FILLING = "filling.conf"  # in the server's folder until its first filling ends; says fsync = off
 CONNECTIONS_PER_TENANT = 20
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -163,8 +166,22 @@ def migrate(uri: str) -> None:
         engine.dispose()
 
 
+def is_filling(admin: Connection) -> bool:
+    """Whether this server was never filled."""
+    return bool(admin.run("SELECT (pg_stat_file(:file, true)).size IS NOT NULL", file=FILLING)[0][0])
+
+
+def end_filling(admin: Connection) -> None:
+    """Everything to the disk; from here on every commit goes there by itself. The order of PostgreSQL's manual for fsync."""
+    admin.run("CHECKPOINT")
+    admin.run(f"COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; sync -f . && rm -f {FILLING} && sync -f .'")
+    admin.run("SELECT pg_reload_conf()")
+    while admin.run("SHOW fsync") != [["on"]]:
+        time.sleep(0.01)  # the postmaster passes the signal on
+
+
 def make_template(admin: Connection, server: Server) -> None:
-    """A migrated database that nobody can connect to."""
+    """A migrated database that nobody can connect to; the caller marks it."""
     if comments(admin).get(TEMPLATE) == version():
         return
     drop_template(admin)
@@ -173,7 +190,6 @@ def make_template(admin: Connection, server: Server) -> None:
     with server.connect(TEMPLATE) as inside:
         inside.run(_OWNED_BY_THE_DATABASES_OWNER)
     admin.run(f"ALTER DATABASE {TEMPLATE} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true")
-    mark(admin, TEMPLATE)
 
 
 def drop_template(admin: Connection) -> None:
@@ -193,17 +209,20 @@ DO $$ DECLARE item record; BEGIN
   END LOOP; END $$"""
 
 
-def make_database(admin: Connection, server: Server, *, name: str, password: str, state: str | None) -> None:
-    """A tenant's user and database; `state` is the comment of what is there, None where nothing is."""
+def make_database(
+    admin: Connection, server: Server, *, name: str, password: str, state: str | None, strategy: str
+) -> None:
+    """A tenant's user and database; `state` is the comment of what is there, None where nothing is. The caller marks it."""
     set_password(admin, name, password)
     if state == version():
         return
     if state is None:
-        admin.run(f"CREATE DATABASE {identifier(name)} TEMPLATE {TEMPLATE} OWNER {identifier(name)}")
+        admin.run(
+            f"CREATE DATABASE {identifier(name)} TEMPLATE {TEMPLATE} OWNER {identifier(name)} STRATEGY {strategy}"
+        )
     elif state:
         migrate(replace(server, user=name, password=password).uri(name))
     admin.run(f"REVOKE ALL ON DATABASE {identifier(name)} FROM PUBLIC")
-    mark(admin, name)
 
 
 def set_password(admin: Connection, name: str, password: str) -> None:
@@ -234,10 +253,17 @@ def prepare(server: Server, databases: Mapping[str, str], unwanted: Sequence[str
         admin.run(f"SELECT pg_advisory_lock({LOCK})")
         admin.run("REVOKE ALL ON DATABASE postgres FROM PUBLIC")
         admin.run("REVOKE ALL ON DATABASE template1 FROM PUBLIC")
+        filling = is_filling(admin)
+        strategy = "FILE_COPY" if filling else "WAL_LOG"
         make_template(admin, server)
         there = comments(admin)
         for name, password in databases.items():
-            make_database(admin, server, name=name, password=password, state=there.get(name))
+            make_database(admin, server, name=name, password=password, state=there.get(name), strategy=strategy)
+        if filling:
+            end_filling(admin)
+        for name in (TEMPLATE, *databases):
+            if there.get(name) != version():
+                mark(admin, name)
         for name in unwanted:
             remove_database(admin, name)
 
