@@ -27,6 +27,7 @@ from boto3.s3.transfer import TransferConfig
 from lab.benches import standins
 from lab.benches.rows import Row
 from lab.benches.standins import REGION, Server
+from lab.messages import t
 from lab.world import World
 
 BUCKET = "bench"
@@ -54,7 +55,9 @@ def aws(world: World) -> list[Row]:
         rows += _hashing() + _alone(base, large)
         for measure in (_small, _upload, _download, _commands, _listing, _sync):
             rows += [row for server in servers for row in measure(server, large)]
-        return rows + [Row(f"{server.name}: peak memory", server.peak / 1e6, "MB") for server in servers]
+        return rows + [
+            Row(t("{server}: peak memory", server=server.name), server.peak / 1e6, "MB") for server in servers
+        ]
 
 
 def _fill(path: Path) -> None:
@@ -67,8 +70,8 @@ def _fill(path: Path) -> None:
 def _beginning(server: Server) -> list[Row]:
     threading.Thread(target=server.watch, daemon=True).start()
     server.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    idle = Row(f"{server.name}: memory, idle", server.process.memory_info().rss / 1e6, "MB")
-    return [Row(f"{server.name}: start", server.started, "s"), idle] if server.started else [idle]
+    idle = Row(t("{server}: memory, idle", server=server.name), server.process.memory_info().rss / 1e6, "MB")
+    return [Row(t("{server}: start", server=server.name), server.started, "s"), idle] if server.started else [idle]
 
 
 def _hashing() -> list[Row]:
@@ -79,7 +82,7 @@ def _hashing() -> list[Row]:
         for _ in range(_LARGE >> 20):
             hasher.update(block)
         spent = time.process_time() - before
-        rows.append(Row(f"{name} of {_SIZE}, one core", spent, "s", cpu=spent))
+        rows.append(Row(t("{name} of {size}, one core", name=name, size=_SIZE), spent, "s", cpu=spent))
     return rows
 
 
@@ -106,7 +109,12 @@ def _small(server: Server, large: Path) -> list[Row]:
 def _median(server: Server, name: str, call: Callable[[int], None]) -> Row:
     before = server.cpu()
     seconds = [_timed(partial(call, number)) for number in range(SMALL)]
-    return Row(f"{server.name}: {name}, median", statistics.median(seconds) * 1000, "ms", cpu=server.cpu() - before)
+    return Row(
+        t("{server}: {name}, median", server=server.name, name=name),
+        statistics.median(seconds) * 1000,
+        "ms",
+        cpu=server.cpu() - before,
+    )
 
 
 def _timed(call: Callable[[], object]) -> float:
@@ -143,7 +151,7 @@ def _probed(server: Server, way: str, transfer: Callable[[], object]) -> list[Ro
         stop.set()
         thread.join()
     p99 = sorted(waits)[int(len(waits) * 0.99)] * 1000
-    return [*rows, Row(f"{server.name}: others' p99 meanwhile ({way})", p99, "ms", _OTHERS)]
+    return [*rows, Row(t("{server}: others' p99 meanwhile ({way})", server=server.name, way=way), p99, "ms", _OTHERS)]
 
 
 def _timed_transfer(server: Server, way: str, transfer: Callable[[], object]) -> list[Row]:
@@ -152,7 +160,7 @@ def _timed_transfer(server: Server, way: str, transfer: Callable[[], object]) ->
     client, spent = _own_cpu() - own, server.cpu() - before
     return [
         Row(f"{server.name}: {_SIZE} {way}", seconds, "s", _UP if way.endswith("up") else _DOWN, spent),
-        Row(f"{server.name}: {_SIZE} {way}, the client", client, "s", cpu=client),
+        Row(t("{server}: {size} {way}, the client", server=server.name, size=_SIZE, way=way), client, "s", cpu=client),
     ]
 
 
@@ -195,8 +203,8 @@ def _listing(server: Server, large: Path) -> list[Row]:
     seconds = _timed(read)
     lost = len(set(names) - set(found))
     return [
-        Row(f"{server.name}: list {KEYS} keys", seconds, "s", cpu=server.cpu() - before),
-        Row(f"{server.name}: keys the list leaves out", lost, "", "0"),
+        Row(t("{server}: list {keys} keys", server=server.name, keys=KEYS), seconds, "s", cpu=server.cpu() - before),
+        Row(t("{server}: keys the list leaves out", server=server.name), lost, "", "0"),
     ]
 
 
@@ -212,7 +220,8 @@ def _sync(server: Server, large: Path) -> list[Row]:
     for name in ("sync", "sync again"):
         before = server.cpu()
         seconds = _timed(lambda: _aws(server, "s3", "sync", str(folder), f"s3://{BUCKET}/files"))
-        rows.append(Row(f"{server.name}: aws s3 {name}, {_FILES} files", seconds, "s", cpu=server.cpu() - before))
+        title = t("{server}: aws s3 {name}, {files} files", server=server.name, name=name, files=_FILES)
+        rows.append(Row(title, seconds, "s", cpu=server.cpu() - before))
     return rows
 
 

@@ -125,7 +125,9 @@ class Window:
 
 def floor(stack: ExitStack, window: Window) -> Row:
     url = stack.enter_context(paragraph())
-    return Row("floor: a page of one paragraph, first paint", _middle([window.load(url) for _ in range(LOADS)]), "ms")
+    return Row(
+        t("floor: a page of one paragraph, first paint"), _middle([window.load(url) for _ in range(LOADS)]), "ms"
+    )
 
 
 def measured(room: Classroom, window: Window, server: psutil.Process, size: int) -> list[Row]:
@@ -135,14 +137,26 @@ def measured(room: Classroom, window: Window, server: psutil.Process, size: int)
     loads = [window.load(room.url) for _ in range(LOADS)]
     after = spent(server), spent(window.process)
     costs = [1000 * (now - then) / LOADS for now, then in zip(after, before, strict=True)]
-    print(f"  {size}: first answer {statistics.median(one.answered for one in loads):.0f} ms, "
-          f"received {statistics.median(one.received for one in loads):.0f}, "
-          f"script done {statistics.median(one.ready for one in loads):.0f}", flush=True)  # fmt: skip
+    middle = {
+        name: statistics.median(getattr(one, name) for one in loads) for name in ("answered", "received", "ready")
+    }
+    print(
+        t(
+            "  {size} tenants: first byte {answered:.0f} ms, last byte {received:.0f} ms, script done {ready:.0f} ms",
+            size=size,
+            **middle,
+        ),
+        flush=True,
+    )
     return [
-        Row(f"{size} tenants: first paint, median of {LOADS}", _middle(loads), "ms", AIM),
-        Row(f"{size} tenants: first paint, worst of {LOADS}", max(one.paint for one in loads), "ms"),
-        Row(f"{size} tenants: processor time of the server, a load", costs[0], "ms"),
-        Row(f"{size} tenants: processor time of the browser, a load", costs[1], "ms"),
+        Row(t("{size} tenants: first paint, median of {count}", size=size, count=LOADS), _middle(loads), "ms", AIM),
+        Row(
+            t("{size} tenants: first paint, worst of {count}", size=size, count=LOADS),
+            max(one.paint for one in loads),
+            "ms",
+        ),
+        Row(t("{size} tenants: processor time of the server, a load", size=size), costs[0], "ms"),
+        Row(t("{size} tenants: processor time of the browser, a load", size=size), costs[1], "ms"),
         *followed(room, window, size),
     ]
 
@@ -164,10 +178,23 @@ def followed(room: Classroom, window: Window, size: int) -> list[Row]:
     long = page.evaluate("window.long")
     return [
         Row(
-            f"{size} tenants: a change to the screen, median of {len(times)}", statistics.median(times), "ms", "<= 1000"
+            t("{size} tenants: a change to the screen, median of {count}", size=size, count=len(times)),
+            statistics.median(times),
+            "ms",
+            "<= 1000",
         ),
-        Row(f"{size} tenants: a change to the screen, worst of {len(times)}", max(times), "ms", "<= 1000"),
-        Row(f"{size} tenants: browser's tasks over 50 ms in {len(times)} changes", len(long), "", "<= 0"),
+        Row(
+            t("{size} tenants: a change to the screen, worst of {count}", size=size, count=len(times)),
+            max(times),
+            "ms",
+            "<= 1000",
+        ),
+        Row(
+            t("{size} tenants: browser's tasks over 50 ms in {count} changes", size=size, count=len(times)),
+            len(long),
+            "",
+            "<= 0",
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.benches.servers import PEERS
 from lab.errors import LabError
+from lab.messages import t
 from lab.settings import ROOT
 
 
@@ -22,13 +23,13 @@ def environment(packages: str, folder: Path) -> Path:
     mark = venv / "packages.sha256"
     if mark.exists() and mark.read_text() == digest:
         return venv / "bin"
-    print(f"    installing {wanted.relative_to(ROOT)} (once) ...", flush=True)
+    print(t("    installing {wanted} (once) ...", wanted=wanted.relative_to(ROOT)), flush=True)
     shutil.rmtree(venv, ignore_errors=True)
     for step in _installation(venv, wanted):
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise LabError(f"cannot be installed here: {last[:200]}")
+            last = (done.stderr.strip().splitlines() or [t("no reason given")])[-1]
+            raise LabError(t("cannot be installed here: {why}", why=last[:200]))
     mark.write_text(digest)
     return venv / "bin"
 

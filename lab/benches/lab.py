@@ -18,6 +18,7 @@ import psutil
 
 from lab.benches.rows import Row
 from lab.errors import LabError
+from lab.messages import t
 from lab.settings import ROOT
 from lab.world import World
 
@@ -39,16 +40,16 @@ def lab(world: World) -> list[Row]:
         trees = ("train", "--n-estimators", "200")
         try:
             rows = [
-                inv(f"up, from nothing, {len(world.settings.people)} tenants", "up", aim="<= 20"),
-                inv("up again, nothing to do", "up", aim="<= 2"),
-                held("memory of the whole lab (PSS)"),
-                inv("train --n-estimators 200, first", *trees),
-                inv("train --n-estimators 200, again", *trees, aim="<= 6"),
+                inv(t("up, from nothing, {count} tenants", count=len(world.settings.people)), "up", aim="<= 20"),
+                inv(t("up again, nothing to do"), "up", aim="<= 2"),
+                held(t("memory of the whole lab (PSS)")),
+                inv(t("train --n-estimators 200, first"), *trees),
+                inv(t("train --n-estimators 200, again"), *trees, aim="<= 6"),
                 inv("predict", "predict", "--features", "5.1,3.5,1.4,0.2"),
-                inv("verify, all tenants", "verify", aim="<= 5"),
-                held("memory after training (PSS)"),
+                inv(t("verify, all tenants"), "verify", aim="<= 5"),
+                held(t("memory after training (PSS)")),
                 inv("down", "down"),
-                inv("up, after down", "up", aim="<= 12"),
+                inv(t("up, after down"), "up", aim="<= 12"),
             ]
         finally:
             timed([str(ROOT / "inv"), "down", "--purge"], environ)
@@ -68,7 +69,10 @@ def timed(command: Sequence[str], environ: Mapping[str, str]) -> float:
     done = subprocess.run(list(command), env=dict(environ), capture_output=True, text=True, check=False)
     seconds = time.monotonic() - started
     if done.returncode:
-        raise LabError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        said = done.stdout + done.stderr
+        raise LabError(
+            t("{command} ended with {code}:\n{said}", command=" ".join(command), code=done.returncode, said=said)
+        )
     return seconds
 
 

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.messages import t
+from lab.messages.cells import left, right
+
 
 @dataclass(frozen=True)
 class Row:
@@ -20,8 +23,8 @@ class Row:
 
 
 def show(rows: Sequence[Row]) -> None:
-    print(f"\n{'measured':<56}{'value':>12}  {'aim':>10}  {'CPU s':>6}")
+    print(f"\n{left(t('measured'), 56)}{right(t('value'), 12)}  {right(t('aim'), 10)}  {right(t('CPU s'), 6)}")
     for row in rows:
         cpu = "" if row.cpu is None else f"{row.cpu:6.1f}"
-        print(f"{row.name:<56}{row.value:>9.2f} {row.unit:<3} {row.aim:>10}  {cpu:>6}".rstrip())
-    print(f"\n{len(os.sched_getaffinity(0))} cores, Python {sys.version.split()[0]}")
+        print(f"{left(row.name, 56)}{row.value:>9.2f} {row.unit:<3} {row.aim:>10}  {cpu:>6}".rstrip())
+    print(t("\n{cores} cores, Python {version}", cores=len(os.sched_getaffinity(0)), version=sys.version.split()[0]))

@@ -30,6 +30,8 @@ from lab.benches.environments import environment
 from lab.benches.rows import Row
 from lab.benches.servers import FLOOR, ROW, SERVERS, Files, Server, free_port
 from lab.errors import LabError
+from lab.messages import mark, t
+from lab.messages.cells import right, width
 from lab.settings import ROOT
 from lab.world import World
 
@@ -50,7 +52,7 @@ def serve(world: World) -> list[Row]:
     """Print the comparison; the rows are what the project promises of its own service."""
     with tempfile.TemporaryDirectory(prefix="mlops-lab-bench-") as folder:
         results = compare(world.settings.state, Path(folder))
-    print("", *table(results), f"one worker each, {TREES} trees, {_cores()}", sep="\n")
+    print("", *table(results), t("one worker each, {trees} trees, {cores}", trees=TREES, cores=_cores()), sep="\n")
     return promised(results)
 
 
@@ -63,26 +65,26 @@ def promised(results: Sequence[Result]) -> list[Row]:
     empty = [result.figures["rps@8"] for result in results if result.name.startswith("empty") and result.figures]
     floor = [result.figures["p99@1"] for result in results if result.name == FLOOR and result.figures]
     rows = [
-        Row("requests/s at 8 connections", ours["rps@8"], "/s", ">= 4000"),
-        Row("p50 at 1 connection", ours["p50@1"], "ms", "<= 0.6"),
-        Row("p99 at 1 connection", ours["p99@1"], "ms", "<= 3"),
-        Row(f"a batch of {ROWS} rows", ours["batch"], "ms", "<= 25"),
-        Row("memory", ours["memory"], "MB", "<= 120"),
-        Row("ready after its start", ours["ready"], "s", "<= 1.5"),
+        Row(t("requests/s at 8 connections"), ours["rps@8"], "/s", ">= 4000"),
+        Row(t("p50 at 1 connection"), ours["p50@1"], "ms", "<= 0.6"),
+        Row(t("p99 at 1 connection"), ours["p99@1"], "ms", "<= 3"),
+        Row(t("a batch of {rows} rows", rows=ROWS), ours["batch"], "ms", "<= 25"),
+        Row(t("memory"), ours["memory"], "MB", "<= 120"),
+        Row(t("ready after its start"), ours["ready"], "s", "<= 1.5"),
     ]
     if floor:
-        rows.insert(3, Row("of it the generator's and the machine's (the floor)", floor[0], "ms"))
+        rows.insert(3, Row(t("of it the generator's and the machine's (the floor)"), floor[0], "ms"))
     if peers:
-        rows.append(Row("times the best peer's requests/s", ours["rps@8"] / max(peers), "x", ">= 30"))
+        rows.append(Row(t("times the best peer's requests/s"), ours["rps@8"] / max(peers), "x", ">= 30"))
     if empty:
-        rows.append(Row("of an empty FastAPI route's requests/s", 100 * ours["rps@8"] / empty[0], "%", ">= 80"))
+        rows.append(Row(t("of an empty FastAPI route's requests/s"), 100 * ours["rps@8"] / empty[0], "%", ">= 80"))
     return rows
 
 
 def _cores() -> str:
     if len(os.sched_getaffinity(0)) == 1:
-        return "server and load generator on the only core"
-    return "server on one core, load generator on another"
+        return t("server and load generator on the only core")
+    return t("server on one core, load generator on another")
 
 
 def compare(state: Path, folder: Path, *, only: str = "") -> list[Result]:
@@ -172,8 +174,8 @@ def _wait(url: str, child: subprocess.Popen[bytes], log: Path) -> None:
                 return
         except (OSError, ValueError):
             time.sleep(0.01)
-    lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
-    raise LabError(f"did not get ready: {lines[-1][:200]}", f"the whole log: {log}")
+    lines = log.read_text(errors="replace").strip().splitlines() or [t("no output")]
+    raise LabError(t("did not get ready: {why}", why=lines[-1][:200]), t("the whole log: {log}", log=log))
 
 
 def _tree(process: psutil.Process) -> list[psutil.Process]:
@@ -230,28 +232,30 @@ def forest(folder: Path) -> Files:
     ]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LabError(f"the forest could not be trained: {done.stderr.strip()[-500:]}", "./inv test -k training")
+        raise LabError(
+            t("the forest could not be trained: {why}", why=done.stderr.strip()[-500:]), "./inv test -k training"
+        )
     return files
 
 
 HEAD = (
-    "requests/s at 1",
-    "at 8",
-    "p50 ms at 1",
-    "p99 ms at 1",
-    "p50 at 8",
-    "p99 at 8",
-    "per CPU s",
-    "batch ms",
-    "MB",
-    "ready s",
+    mark("requests/s at 1"),
+    mark("at 8"),
+    mark("p50 ms at 1"),
+    mark("p99 ms at 1"),
+    mark("p50 at 8"),
+    mark("p99 at 8"),
+    mark("per CPU s"),
+    mark("batch ms"),
+    mark("MB"),
+    mark("ready s"),
 )
 _KEYS = ("rps@1", "rps@8", "p50@1", "p99@1", "p50@8", "p99@8", "per cpu@8", "batch", "memory", "ready")
 
 
 def table(results: Sequence[Result]) -> list[str]:
     """A line for each, widest figures aligned."""
-    lines = [f"{'':<26}" + "".join(f"{title:>{_width(title)}}" for title in HEAD)]
+    lines = [f"{'':<26}" + "".join(right(t(title), _width(title)) for title in HEAD)]
     for result in results:
         figures = "".join(
             f"{_shown(result.figures.get(key)):>{_width(title)}}" for key, title in zip(_KEYS, HEAD, strict=True)
@@ -261,7 +265,7 @@ def table(results: Sequence[Result]) -> list[str]:
 
 
 def _width(title: str) -> int:
-    return max(len(title) + 2, 9)
+    return max(len(title), width(t(title)), 7) + 2
 
 
 def _shown(value: Any) -> str:

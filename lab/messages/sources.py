@@ -18,7 +18,20 @@ from lab.messages.exempt import NOT_WORDS
 
 ROADS = frozenset(
     {"LabError", "SettingsError", "ToolMissing", "ClusterError", "AwsError", "Busy", "NotServed", "NotReady", "Failed"}
-    | {"Unanswered", "Damaged", "require", "Finding", "Step", "print", "say", "aside", "Text", "input", "add_column"}
+    | {
+        "Row",
+        "Unanswered",
+        "Damaged",
+        "require",
+        "Finding",
+        "Step",
+        "print",
+        "say",
+        "aside",
+        "Text",
+        "input",
+        "add_column",
+    }
 )
 """Functions whose texts a user reads, by name; methods too (`console.print`)."""
 
@@ -175,7 +188,7 @@ class _Reader(ast.NodeVisitor):
 
 def words(text: str, *, strict: bool) -> bool:
     """Whether `text` is in a human language: it has a word beside something else or, `strict`, a word at all."""
-    if is_command(text) or text.lstrip().startswith(":root {"):  # a style sheet
+    if is_command(text) or text.lstrip().startswith((":root {", "() =>")):  # a style sheet, a page's script
         return False
     tokens = text.split()
     return any(_WORD.fullmatch(token) for token in tokens) and (strict or len(tokens) > 1)
@@ -207,11 +220,12 @@ def files() -> Iterator[tuple[str, str]]:
 
 ELSEWHERE = (
     "lab/messages/",
-    "lab/benches/",
+    "lab/benches/peers/",
+    "lab/benches/classroom.py",
     "lab/reference.py",
     "lab/faults/words.py",
     "lab/reports/guide.py",
     "lab/agent/objects.py",
 )
-"""This package; figures for those who work on the lab; the English reference; what is in both languages side by side already: what an
-instructor says, the guides' layout, and what the dashboard is told."""
+"""This package; programs beside which the service is measured; a class made up; the English reference; what is in both languages side by side
+already: what an instructor says, the guides' layout, and what the dashboard is told."""

@@ -32,6 +32,7 @@ SAME_IN_KOREAN = frozenset(
         "  champion  {moved}{then}",
         "run",
         "F1 (macro)",
+        "MB",
         "the Kubernetes API",
         "{namespace} is Active",
         "AWS ({name}) at {endpoint}",

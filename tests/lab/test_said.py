@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from rich.cells import cell_len
 
 from lab import messages, said, serving, training
+from lab.benches import rows
+from lab.benches.rows import Row
 from lab.errors import LabError, SettingsError
 from lab.experiments import grid, tables
 from lab.settings import ROOT, load
@@ -132,3 +135,12 @@ def test_lab_yaml_is_refused_in_korean(tmp_path: Path, line: str) -> None:
     with pytest.raises((SettingsError, ValidationError)) as refused:
         load(path)
     assert HANGUL.search(str(refused.value)), str(refused.value)
+
+
+@pytest.mark.usefixtures("_korean")
+def test_a_benchmarks_table_is_korean_and_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    rows.show([Row(messages.t("verify, all tenants"), 4.5, "s", "<= 5", 1.0), Row("kubesim", 12.0, "MB")])
+    head, korean_row, other, *_ = capsys.readouterr().out.strip().splitlines()
+    assert "측정 항목" in head
+    assert korean_row.startswith("verify, 모든 테넌트")
+    assert cell_len(korean_row.partition("4.50")[0]) == cell_len(other.partition("12.00")[0]) + 1
