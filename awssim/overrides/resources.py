@@ -9,6 +9,7 @@ unknown action is denied unless a policy allows everything.
 import json
 from typing import Any
 
+from awssim.overrides import tags
 from awssim.overrides.replace import replace
 
 _ON_GROUP = ("AddUserToGroup", "RemoveUserFromGroup")
@@ -47,9 +48,10 @@ def apply() -> None:
         return extract
 
     def make_enforce(original: Any) -> Any:
-        def enforce(*arguments: Any, resource_arn: str = "*", **keywords: Any) -> Any:
+        def enforce(*arguments: Any, resource_arn: str = "*", service_context: dict[str, Any] | None = None) -> Any:
             for arn in (str(resource_arn), *getattr(resource_arn, "more", ())):
-                denied = original(*arguments, resource_arn=arn, **keywords)
+                about = {**tags.context(arn), **(service_context or {})}
+                denied = original(*arguments, resource_arn=arn, service_context=about)
                 if denied:
                     return denied
             return None

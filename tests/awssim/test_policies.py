@@ -65,6 +65,32 @@ PROMOTE = (
 ASSUME = ("sts", "assume_role", {"RoleArn": f"{IAM}role/any", "RoleSessionName": "run1"})
 PUT_IMAGE = ("ecr", "put_image", {"repositoryName": MINE, "imageManifest": "{}"})
 DROP = ("ecr", "delete_repository", {"repositoryName": OTHER})
+VERSIONS = ("s3", "list_object_versions", {"Bucket": MINE})
+SOME = ("s3", "list_objects_v2", {"Bucket": MINE, "MaxKeys": 10})
+FOLDERS = ("s3", "list_objects_v2", {"Bucket": MINE, "Delimiter": "/"})
+SEALED = ("s3", "put_object", {"Bucket": MINE, "Key": "a/k", "Body": b"1", "ServerSideEncryption": "AES256"})
+GET_TAGGED = ("s3", "get_object", {"Bucket": MINE, "Key": "tagged"})
+GET_VERSION = ("s3", "get_object", {"Bucket": MINE, "Key": "a/k", "VersionId": "null"})
+GET_POLICY = ("s3", "get_bucket_location", {"Bucket": MINE})
+MAKE_BUCKET = ("s3", "create_bucket", {"Bucket": OTHER, "CreateBucketConfiguration": {"LocationConstraint": REGION}})
+DROP_BUCKET = ("s3", "delete_bucket", {"Bucket": OTHER})
+SET_VERSIONS = ("s3", "put_bucket_versioning", {"Bucket": MINE, "VersioningConfiguration": {"Status": "Suspended"}})
+LIST_UPLOADS = ("s3", "list_multipart_uploads", {"Bucket": MINE})
+NEW_REPOSITORY = ("ecr", "create_repository", {"repositoryName": MINE, "tags": [{"Key": "team", "Value": "a"}]})
+TAG_REPOSITORY = ("ecr", "tag_resource", {"resourceArn": ECR + MINE, "tags": [{"Key": "team", "Value": "a"}]})
+FINDINGS = ("ecr", "describe_image_scan_findings", {"repositoryName": MINE, "imageId": {"imageTag": "none"}})
+ME: Call = ("iam", "get_user", {})
+NEW_KEY: Call = ("iam", "create_access_key", {"UserName": "somebody-else"})
+GROUPS = ("iam", "list_groups_for_user", {"UserName": "mine"})
+JOIN = ("iam", "add_user_to_group", {"UserName": "mine", "GroupName": "admins"})
+NEW_ROLE = ("iam", "create_role", {"RoleName": "made-by-mine", "AssumeRolePolicyDocument": "{}"})
+FEDERATE = ("sts", "get_federation_token", {"Name": "other"})
+SESSION: Call = ("sts", "get_session_token", {})
+TRUSTED = ("sts", "assume_role", {"RoleArn": f"{IAM}role/table-role", "RoleSessionName": "run1"})
+CLUSTERS: Call = ("eks", "list_clusters", {})
+ENTRIES = ("eks", "list_access_entries", {"clusterName": "mlops-training-cluster"})
+GRANT = ("eks", "create_access_entry", {"clusterName": "mlops-training-cluster", "principalArn": f"{IAM}user/mine"})
+CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/"
 
 TABLE: list[tuple[str, list[Statement], Call, bool]] = [
     ("nothing is allowed by default", [], GET, False),
@@ -162,6 +188,79 @@ TABLE: list[tuple[str, list[Statement], Call, bool]] = [
     ("assuming a role needs the caller's policy", [allow("s3:*")], ASSUME, False),
     ("pulling is not pushing", [allow("ecr:BatchGetImage", f"{ECR}{MINE}")], PUT_IMAGE, False),
     ("deleting a repository", [allow("ecr:DeleteRepository", f"{ECR}{MINE}")], DROP, False),
+    ("few keys", [allow("s3:ListBucket", NumericLessThanEquals={"s3:max-keys": "10"})], SOME, True),
+    ("more keys", [allow("s3:ListBucket", NumericLessThan={"s3:max-keys": "10"})], SOME, False),
+    ("by delimiter", [allow("s3:ListBucket", StringEquals={"s3:delimiter": "/"})], FOLDERS, True),
+    ("without the delimiter", [allow("s3:ListBucket", StringEquals={"s3:delimiter": "/"})], LIST, False),
+    ("versions are listed apart", [allow("s3:ListBucket", f"{S3}{MINE}")], VERSIONS, False),
+    ("versions listed", [allow("s3:ListBucketVersions", f"{S3}{MINE}")], VERSIONS, True),
+    ("a version is read apart", [allow("s3:GetObject", f"{S3}{MINE}/*")], GET_VERSION, False),
+    ("a version read", [allow("s3:GetObjectVersion", f"{S3}{MINE}/*")], GET_VERSION, True),
+    (
+        "encrypted only",
+        [EVERYTHING, deny("s3:PutObject", Null={"s3:x-amz-server-side-encryption": "true"})],
+        PUT,
+        False,
+    ),
+    ("encrypted", [EVERYTHING, deny("s3:PutObject", Null={"s3:x-amz-server-side-encryption": "true"})], SEALED, True),
+    ("by an object's tag", [allow("s3:GetObject", StringEquals={"s3:ExistingObjectTag/team": "a"})], GET_TAGGED, True),
+    ("by another tag", [allow("s3:GetObject", StringEquals={"s3:ExistingObjectTag/team": "b"})], GET_TAGGED, False),
+    ("making a bucket", [allow("s3:*", f"{S3}{MINE}*")], MAKE_BUCKET, False),
+    ("deleting a bucket", [allow("s3:*", f"{S3}{MINE}*")], DROP_BUCKET, False),
+    ("setting is not getting", [allow("s3:GetBucketVersioning")], SET_VERSIONS, False),
+    ("uploads are listed apart", [allow("s3:ListBucket")], LIST_UPLOADS, False),
+    ("uploads listed", [allow("s3:ListBucketMultipartUploads", f"{S3}{MINE}")], LIST_UPLOADS, True),
+    ("by one's own tag", [allow("s3:PutObject", StringEquals={"aws:PrincipalTag/course": "mlops"})], PUT, True),
+    ("by one's own tag, another", [allow("s3:PutObject", StringEquals={"aws:PrincipalTag/course": "x"})], PUT, False),
+    ("one's tag in a resource", [allow("s3:*", S3 + "table-${aws:PrincipalTag/mine}/*")], PUT, True),
+    ("one's name between others", [allow("s3:*", S3 + "*-${aws:username}/?/*")], PUT, True),
+    ("not from here", [EVERYTHING, deny("*", NotIpAddress={"aws:SourceIp": ["10.0.0.0/8", "192.0.2.1"]})], PUT, False),
+    ("after a day", [allow("s3:*", DateGreaterThan={"aws:CurrentTime": "2020-01-01T00:00:00Z"})], PUT, True),
+    ("not a session", [allow("s3:*", Null={"aws:TokenIssueTime": "true"})], PUT, True),
+    (
+        "two keys of one operator",
+        [allow("s3:*", StringLike={"aws:username": "m*", "aws:PrincipalTag/x": "*"})],
+        PUT,
+        False,
+    ),
+    ("by kind of caller", [allow("s3:*", StringEquals={"aws:PrincipalType": "User"})], PUT, True),
+    (
+        "a repository of one's own tag",
+        [allow("ecr:CreateRepository", StringEquals={"aws:RequestTag/team": "b"})],
+        NEW_REPOSITORY,
+        False,
+    ),
+    (
+        "no other tags",
+        [allow("ecr:CreateRepository", **{"ForAllValues:StringEquals": {"aws:TagKeys": ["x"]}})],
+        NEW_REPOSITORY,
+        False,
+    ),
+    ("tagging by its ARN", [allow("ecr:TagResource", f"{ECR}{MINE}")], TAG_REPOSITORY, True),
+    ("tagging another", [allow("ecr:TagResource", f"{ECR}{OTHER}")], TAG_REPOSITORY, False),
+    ("findings are not images", [allow("ecr:DescribeImages")], FINDINGS, False),
+    ("a deny of one repository", [EVERYTHING, deny("ecr:*", f"{ECR}{OTHER}")], IMAGES, False),
+    ("a repository by its tag", [allow("ecr:ListImages", StringEquals={"aws:ResourceTag/kept": "yes"})], IMAGES, True),
+    (
+        "a repository by another tag",
+        [allow("ecr:ListImages", StringEquals={"aws:ResourceTag/kept": "no"})],
+        IMAGES,
+        False,
+    ),
+    ("oneself", [allow("iam:GetUser", IAM + "user/${aws:username}")], ME, True),
+    ("nobody else's key", [allow("iam:*", IAM + "user/${aws:username}")], NEW_KEY, False),
+    ("one's groups", [allow("iam:ListGroupsForUser", f"{IAM}user/mine")], GROUPS, True),
+    ("joining a group", [allow("iam:*", f"{IAM}user/mine")], JOIN, False),
+    ("making a role", [allow("iam:CreateRole", f"{IAM}role/other-*")], NEW_ROLE, False),
+    ("a role that trusts", [allow("sts:AssumeRole", f"{IAM}role/table-*")], TRUSTED, True),
+    ("a role that trusts, another named", [allow("sts:AssumeRole", f"{IAM}role/x")], TRUSTED, False),
+    ("a role that trusts, denied", [EVERYTHING, deny("sts:AssumeRole", f"{IAM}role/table-role")], TRUSTED, False),
+    ("federation", [allow("s3:*")], FEDERATE, False),
+    ("a session of one's own", [], SESSION, True),
+    ("clusters", [allow("eks:ListClusters")], CLUSTERS, True),
+    ("clusters are not one", [allow("eks:*", f"{CLUSTER_ARN}mlops-training-cluster")], CLUSTERS, False),
+    ("entries", [allow("eks:ListAccessEntries", f"{CLUSTER_ARN}*")], ENTRIES, True),
+    ("granting", [allow(["eks:Describe*", "eks:List*"])], GRANT, False),
     ("another cluster", [allow("eks:DescribeCluster", f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/prod")], CLUSTER, False),
 ]
 
@@ -184,7 +283,14 @@ def mine(stand: Running) -> Keys:
         ecr.create_repository(repositoryName=name)
         for key in ("a/k", "a//k"):
             s3.put_object(Bucket=name, Key=key, Body=b"1")
-    return tenant(stand, "mine", {"Statement": [deny("s3:GetObject", f"{S3}nothing")]})
+    s3.put_object(Bucket=MINE, Key="tagged", Body=b"1", Tagging="team=a")
+    ecr.tag_resource(resourceArn=ECR + OTHER, tags=[{"Key": "kept", "Value": "yes"}])
+    iam = stand.client("iam")
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNT}}
+    iam.create_role(RoleName="table-role", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))
+    keys = tenant(stand, "mine", {"Statement": [deny("s3:GetObject", f"{S3}nothing")]})
+    iam.tag_user(UserName="mine", Tags=[{"Key": "course", "Value": "mlops"}, {"Key": "mine", "Value": "mine"}])
+    return keys
 
 
 @pytest.mark.parametrize(("statements", "call", "allowed"), [pytest.param(*row[1:], id=row[0]) for row in TABLE])
