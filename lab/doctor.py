@@ -186,10 +186,13 @@ def _writable(state: Path) -> Finding:
 
 
 def _loopback() -> Finding:
-    """Pods and Services have addresses in 127.0.0.0/8: all of it must be local, as Linux has it by default."""
+    """Pods and Services have addresses in 127.0.0.0/8: all of it must be local, as Linux has it by default.
+
+    Asked by connecting: one may listen there where it is down.
+    """
     try:
-        with socket.socket() as probe:
-            probe.bind(("127.10.0.1", 0))
+        with socket.create_server(("127.10.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), timeout=5).close()
     except OSError as error:
         return Finding(
             False,

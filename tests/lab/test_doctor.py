@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
+import sys
 from base64 import b64encode
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from cryptography import x509
@@ -17,9 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from lab import doctor, world
+from lab.aws.standin import StandIn
 from lab.clusters.base import Finding
+from lab.clusters.sim import Sim
 from lab.errors import LabError
+from lab.settings import ROOT
 from lab.world import World
+from tests.lab.bundle.offline import needs_namespaces
 
 
 @pytest.fixture
@@ -106,3 +114,58 @@ def test_a_node_port_that_is_taken_is_told_with_who_has_it(loaded: World) -> Non
     assert not found.good
     assert f"serving {port} (process {os.getpid()})" in found.seen
     assert "lab.yaml" in found.cure
+
+
+@dataclass(frozen=True)
+class Usage:
+    """As psutil and shutil answer."""
+
+    available: int = 0
+    free: int = 0
+
+
+def test_a_machine_that_is_too_small_is_told_what_helps(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Usage(available=2 * doctor.GIB))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free=doctor.GIB))
+    found = {finding.subject: finding for finding in doctor.diagnose(loaded)}
+    assert (found["memory"].seen, found["processors"].seen) == ("2.0 GiB available, 3 wanted", "1 available, 2 wanted")
+    assert found["disk"].seen == f"1.0 GiB free at {loaded.settings.state}, 2 wanted"
+    assert not any(found[name].good for name in ("memory", "processors", "disk"))
+    assert "--tenants" in found["memory"].cure
+    assert "fewer tenants" in found["processors"].cure
+    assert "LAB_STATE=" in found["disk"].cure
+
+
+def test_another_system_and_a_folder_of_somebody_elses(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    found = {finding.subject: finding for finding in doctor.diagnose(loaded)}
+    assert "Python 3.11 or newer on Linux" in found["Python"].cure
+    assert found["lab folder"].seen == f"{loaded.settings.state} cannot be written"
+    assert "LAB_STATE=" in found["lab folder"].cure
+
+
+def test_ports_that_others_have(loaded: World) -> None:
+    """The API's and the stand-in's own findings name the variable that moves them."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        moved = loaded.settings.ports.model_copy(update={"api": port, "aws": port})
+        settings = loaded.settings.model_copy(update={"ports": moved})
+        (api,) = Sim(settings).diagnose()
+        (aws,) = StandIn(settings).diagnose()
+    assert api.seen == aws.seen == f"port {port} is taken by another program"
+    assert "LAB_PORTS_API" in api.cure
+    assert "ports.aws" in aws.cure or "LAB_PORTS_AWS" in aws.cure
+
+
+@needs_namespaces
+def test_a_namespace_whose_loopback_is_down(tmp_path: Path) -> None:
+    own = {key: value for key, value in os.environ.items() if not key.startswith("LAB_")} | {"LAB_STATE": str(tmp_path)}
+    done = subprocess.run(
+        ["unshare", "--net", str(ROOT / "inv"), "doctor"], env=own, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "✗ loopback addresses" in done.stdout
+    assert "ip link set lo up" in done.stdout
+    assert "Traceback" not in done.stderr
