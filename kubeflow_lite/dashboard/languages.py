@@ -118,13 +118,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "target": ("target {percent} %", "목표 {percent} %"),
     "last_minutes": ("the last two minutes", "최근 2분"),
     "no_serving": (
-        "No iris service is ready. ./inv train makes its first model.",
-        "준비된 iris 서비스가 없습니다. ./inv train으로 첫 모델을 만드세요.",
+        "No iris service is ready. A training makes its first model:",
+        "준비된 iris 서비스가 없습니다. 학습하면 첫 모델이 만들어집니다:",
     ),
     "chart_says": ("{name}: now {now}, highest {top}", "{name}: 현재 {now}, 최고 {top}"),
     # training
     "training": ("Training", "학습"),
     "jobs": ("Jobs", "작업"),
+    "mlflow_away": ("MLflow does not answer ({why})", "MLflow가 응답하지 않습니다 ({why})"),
     "no_jobs": ("No training Job yet. Start one:", "아직 학습 작업이 없습니다. 시작 명령:"),
     "leaderboard": ("Leaderboard", "순위표"),
     "runs": ("Runs", "실행 기록"),

@@ -82,6 +82,7 @@ class Report:
 class Fault:
     name: str
     title: str
+    title_ko: str
     scope: str
 
 
@@ -92,6 +93,7 @@ class Active:
     fault: str
     num: str
     title: str
+    title_ko: str
     everybody: bool
     say: str
     say_ko: str
@@ -209,7 +211,7 @@ def _checks(text: str) -> tuple[Check, ...]:
 
 def faults(found: Iterable[Object]) -> tuple[Fault, ...]:
     told = _dicts(_json(_one(found, "catalogue", "faults")))
-    return tuple(Fault(*(_text(one, key) for key in ("name", "title", "scope"))) for one in told)
+    return tuple(Fault(*(_text(one, key) for key in ("name", "title", "title_ko", "scope"))) for one in told)
 
 
 def active(found: Sequence[Object]) -> tuple[Active, ...]:
@@ -224,6 +226,7 @@ def active(found: Sequence[Object]) -> tuple[Active, ...]:
                     fault.name,
                     _text(one, "num"),
                     fault.title,
+                    fault.title_ko,
                     fault.scope == "lab",
                     _text(one, "say"),
                     _text(one, "say_ko"),

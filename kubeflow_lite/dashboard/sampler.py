@@ -45,7 +45,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of one MLflow server, or why there are none."""
+    """The runs of one MLflow server, or why it gives none: a status, an error, the setting that is missing."""
 
     runs: tuple[Run, ...] = ()
     problem: str = ""
@@ -169,11 +169,11 @@ async def _scrape(session: aiohttp.ClientSession, pod: Object) -> Reading | None
 
 async def _runs(session: aiohttp.ClientSession, uri: str) -> Runs:
     if not uri:
-        return Runs(problem="no MLflow server is named (MLFLOW_TRACKING_URI)")
+        return Runs(problem="MLFLOW_TRACKING_URI")
     try:
         return Runs(tuple(await recent_runs(session, uri)))
     except TrackingError as error:
-        return Runs(problem=str(error))
+        return Runs(problem=error.why)
 
 
 def _requested(pod: Object) -> float:

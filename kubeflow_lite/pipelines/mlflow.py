@@ -15,7 +15,11 @@ _SECONDS = 5.0
 
 
 class TrackingError(KubeflowError):
-    """MLflow did not answer, or not as MLflow does."""
+    """MLflow did not answer, or not as MLflow does; `why` in a word."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"MLflow does not answer ({why})")
+        self.why = why
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,10 @@ async def _post(session: aiohttp.ClientSession, url: str, body: object) -> Mappi
     try:
         async with session.post(url, json=body, timeout=aiohttp.ClientTimeout(total=_SECONDS)) as response:
             if response.status != 200:
-                raise TrackingError(f"MLflow answered {response.status}")
+                raise TrackingError(f"HTTP {response.status}")
             answer = await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise TrackingError(f"MLflow does not answer ({type(error).__name__})") from error
+        raise TrackingError(type(error).__name__) from error
     if not isinstance(answer, dict):
-        raise TrackingError("MLflow's answer is not a JSON object")
+        raise TrackingError("no JSON object")
     return answer

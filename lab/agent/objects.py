@@ -13,11 +13,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from lab.checks.base import Check, Result
 from lab.faults.base import Fault
 from lab.faults.words import WORDS
 from lab.kube import Object
+from lab.messages import catalogue as catalogue_file
 from lab.settings import Settings, Tenant
 from lab.world import World
 
@@ -123,7 +125,14 @@ def catalogue(checks: Sequence[Check], faults: Sequence[Fault], people: Sequence
 
 
 def _fault(fault: Fault) -> dict[str, str]:
-    return {"name": fault.name, "title": fault.title, "scope": fault.scope}
+    korean = _korean().get(fault.title, "")
+    return {"name": fault.name, "title": fault.title, "title_ko": korean, "scope": fault.scope}
+
+
+@cache
+def _korean() -> dict[str, str]:
+    """The page is in its reader's language, whatever this process speaks."""
+    return catalogue_file.read(catalogue_file.KOREAN)
 
 
 def active(world: World, found: Sequence[tuple[Fault, Tenant]]) -> Object:

@@ -149,7 +149,7 @@ async def test_recent_runs() -> None:
 async def test_an_mlflow_that_is_down_or_is_none() -> None:
     async with aiohttp.ClientSession() as session:
         async with health.serving(health.application(lambda: True), "127.0.0.1", 0) as port:
-            with pytest.raises(TrackingError, match="MLflow answered 404"):
+            with pytest.raises(TrackingError, match="HTTP 404"):
                 await recent_runs(session, f"http://127.0.0.1:{port}")
         with pytest.raises(TrackingError, match="does not answer"):
             await recent_runs(session, f"http://127.0.0.1:{port}")

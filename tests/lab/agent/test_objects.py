@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import cast
 
 import pytest
@@ -97,3 +99,8 @@ def test_a_button_is_a_request_that_the_agent_knows(verb: str) -> None:
 def test_whom_a_change_concerns(kind: str, name: str, namespace: str, whose: list[str] | None) -> None:
     item = {"kind": kind, "metadata": {"name": name, "namespace": namespace}}
     assert eyes.affected(item, SETTINGS.people) == whose
+
+
+def test_every_fault_has_a_korean_title() -> None:
+    told = json.loads(objects.catalogue(checks.REGISTRY, faults.REGISTRY, [])["data"]["faults"])
+    assert [one["name"] for one in told if not re.search("[가-힣]", one["title_ko"])] == []
