@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 
 from lab.kube import Cluster
-from tests.e2e.conftest import ROOT, Lab
+from tests.e2e.conftest import GIVEN, ROOT, Lab
 
 pytestmark = [
     pytest.mark.exhaustive,
@@ -75,9 +75,10 @@ NOTEBOOK: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def shell(lab: Lab) -> dict[str, str]:
     lab.inv("up", "--tenants", "01,02,20")
-    build = ["image", "build", "--state", str(lab.state / "cluster"), "--tag", "mlops-lab/notebook:1"]
-    file = ROOT / "images" / "notebook" / "Dockerfile"
-    subprocess.run([sys.executable, "-m", "kubesim", *build, "--file", str(file), str(ROOT)], cwd=ROOT, check=True)
+    if not GIVEN:
+        build = ["image", "build", "--state", str(lab.state / "cluster"), "--tag", "mlops-lab/notebook:1"]
+        file = ROOT / "images" / "notebook" / "Dockerfile"
+        subprocess.run([sys.executable, "-m", "kubesim", *build, "--file", str(file), str(ROOT)], cwd=ROOT, check=True)
     return lab.student("01")
 
 

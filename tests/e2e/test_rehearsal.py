@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Lab
+from tests.e2e.conftest import ROOT, Lab, needs_simulator
 
 pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive, pytest.mark.timeout(900)]
 
@@ -31,6 +31,7 @@ def test_twelve_of_twelve_go_as_the_course_teaches(running: Lab) -> None:
     (folder / "rehearsal.md").write_text(page)
 
 
+@needs_simulator
 def test_a_killed_cluster_comes_back_with_the_same_pods(running: Lab) -> None:
     """kill -9 of the simulator: its containers live on and are adopted, nothing is lost."""
     pid = int((running.state / "run" / "kubesim.pid").read_text().split()[0])
