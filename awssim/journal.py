@@ -3,20 +3,24 @@
 ministack writes the data file, then the sidecar: a kill between the two leaves an object with another one's size and ETag. Here the new
 data and sidecar wait in ``staging`` and one small journal file, renamed into place, says where they go: that rename is the commit. What a
 killed process had committed is carried out on the next start; what it had not is forgotten. After the commit nothing is written any more,
-only renamed, so a disk that is full has said so before.
+only renamed, so a disk that is full has said so before. A new object needs no journal: its sidecar is put in place first, and counts for
+nothing until the data is there.
 """
 
 import json
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from awssim.blobs import Blob, new_name
 from awssim.files import private_directory, write_atomically
+from awssim.sidecars import SUFFIX
 
 log = logging.getLogger("awssim.journal")
+_SIDECAR_FIRST, _DATA_FIRST = (SUFFIX, ""), ("", SUFFIX)
 
 
 class Journal:
@@ -36,21 +40,19 @@ class Journal:
         entry = self._entries / f"{staged.name}.json"
         try:
             stage(staged, content)
-            write_atomically(_sidecar_of(staged), json.dumps(sidecar).encode())
-            write_atomically(entry, json.dumps({"path": str(path), "staged": staged.name}).encode())
-            self._carry_out(entry, path, staged)
+            stage(_sidecar_of(staged), json.dumps(sidecar).encode())
+            if new and not _sidecar_of(path).exists():
+                _carry_out(staged, path, _SIDECAR_FIRST)
+            else:
+                write_atomically(entry, json.dumps({"path": str(path), "staged": staged.name}).encode())
+                _carry_out(staged, path, _DATA_FIRST)
+                entry.unlink()
         except BaseException:
             # Everything is written by now; only a new name in a directory may still find no room, and is taken back.
             for left in (entry, staged, _sidecar_of(staged), *([path] if new else [])):
                 with suppress(OSError):
                     left.unlink()
             raise
-
-    def _carry_out(self, entry: Path, path: Path, staged: Path) -> None:
-        for source, target in ((staged, path), (_sidecar_of(staged), _sidecar_of(path))):
-            with suppress(FileNotFoundError):  # carried out before the last process was killed
-                source.rename(target)
-        entry.unlink()
 
     def recover(self) -> int:
         """Carry out what was committed and forget the rest; how many entries were carried out."""
@@ -71,7 +73,8 @@ class Journal:
             staged = self.staging / line["staged"]
             if "sidecar" in line:  # an entry of the first version
                 write_atomically(_sidecar_of(staged), json.dumps(line["sidecar"]).encode())
-            self._carry_out(entry, path, staged)
+            _carry_out(staged, path, _DATA_FIRST)
+            entry.unlink()
             carried += 1
         for directory in (self.staging, self._entries):
             for left in directory.iterdir():
@@ -81,8 +84,14 @@ class Journal:
         return carried
 
 
+def _carry_out(staged: Path, path: Path, suffixes: Sequence[str]) -> None:
+    for suffix in suffixes:
+        with suppress(FileNotFoundError):  # carried out before the last process was killed
+            staged.with_name(f"{staged.name}{suffix}").replace(f"{path}{suffix}")
+
+
 def _sidecar_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.meta.json")
+    return path.with_name(f"{path.name}{SUFFIX}")
 
 
 def stage(path: Path, content: bytes | Blob) -> None:

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-BLOCK = 512 * 1024
+BLOCK = 1 << 20
 _SMALL = 256 * 1024
 _MOST_PIECES = 256
 _NICER = 5
 _THREADS = 16
+_PROCESSORS = os.cpu_count() or 1
 
 Piece = bytes | memoryview
 Pieces = Sequence[Piece]
@@ -34,13 +35,19 @@ def _be_nice() -> None:
 
 
 class Pipe:
-    """Hands blocks to every consumer, each in a thread of its own: one block is under way, one is being filled."""
+    """Hands blocks to its consumers in threads: one block is under way, one is being filled.
+
+    Each consumer has a thread of its own, so that a body alone is hashed and written at once; where as many bodies as there are
+    processors come in, one thread takes a block through all of them, and fewer threads wake each other.
+    """
+
+    _under_way = 0
 
     def __init__(self, *consumers: Consumer) -> None:
         self._consumers = consumers
         self._pieces: list[Piece] = []
         self._size = 0
-        self._under_way: asyncio.Future[list[None]] | None = None
+        self._jobs: list[asyncio.Future[None]] = []
 
     async def put(self, data: Piece) -> None:
         if not data:
@@ -50,7 +57,19 @@ class Pipe:
         if self._size >= BLOCK:
             pieces = self._taken()
             await self._settle()
-            self._under_way = asyncio.gather(*(asyncio.to_thread(consume, pieces) for consume in self._consumers))
+            self._begin(pieces)
+
+    def _begin(self, pieces: Pieces) -> None:
+        loop = asyncio.get_running_loop()
+        if Pipe._under_way < _PROCESSORS:
+            self._jobs = [loop.run_in_executor(None, consume, pieces) for consume in self._consumers]
+        else:
+            self._jobs = [loop.run_in_executor(None, self._consume, pieces)]
+        Pipe._under_way += 1
+
+    def _consume(self, pieces: Pieces) -> None:
+        for consume in self._consumers:
+            consume(pieces)
 
     def _taken(self) -> list[Piece]:
         pieces, self._pieces, self._size = self._pieces, [], 0
@@ -60,16 +79,20 @@ class Pipe:
         """Hand over what is left, and wait until all of it is consumed."""
         await self._settle()
         small, pieces = self._size <= _SMALL, self._taken()
-        for consume in self._consumers if pieces else ():
-            if small:
-                consume(pieces)
-            else:
-                await asyncio.to_thread(consume, pieces)
+        if pieces and small:
+            self._consume(pieces)
+        elif pieces:
+            self._begin(pieces)
+            await self._settle()
 
     async def _settle(self) -> None:
-        if self._under_way is not None:
-            await asyncio.shield(self._under_way)
-            self._under_way = None
+        """Wait for the block under way, however it ends: its consumers may not be left to run beside what comes next."""
+        if jobs := self._jobs:
+            await asyncio.shield(asyncio.gather(*jobs, return_exceptions=True))
+            self._jobs = []
+            Pipe._under_way -= 1
+            for job in jobs:
+                job.result()
 
     async def abandon(self) -> None:
         """Wait for what is under way, so that its file may be removed; what went wrong there does not matter any more."""

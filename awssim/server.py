@@ -1,6 +1,7 @@
 """Running the program: one process, one loop, loopback unless told otherwise; SIGTERM saves and stops within a second."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("awssim")
 _WORTH_INDEXING = 500
+_COLLECTIONS = (5_000, 20, 50)
 
 
 class _Server(uvicorn.Server):
@@ -94,6 +96,7 @@ def serve(settings: Settings) -> None:
 
     settings = replace(settings, port=listeners[0].getsockname()[1])
     stand = Stand(settings)
+    _spare_collector()
     config = uvicorn.Config(
         application(stand), lifespan="off", proxy_headers=False, log_level="warning", access_log=False, server_header=False,
         timeout_keep_alive=75, timeout_graceful_shutdown=1, ws="none", http=cast(Any, Wire),
@@ -105,6 +108,12 @@ def serve(settings: Settings) -> None:
         _Server(config, stand).run(sockets=listeners)
     finally:
         _save(stand)
+
+
+def _spare_collector() -> None:
+    """What is loaded stays: to look at a hundred thousand objects for garbage would hold the loop for a fifth of a second."""
+    gc.freeze()
+    gc.set_threshold(*_COLLECTIONS)
 
 
 def _save(stand: "Stand") -> None:

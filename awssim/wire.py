@@ -15,7 +15,6 @@ from awssim.asgi import Message
 from awssim.pipe import BLOCK
 
 _LARGE = 256 * 1024
-_READY = 1
 _head = bytearray(64 * 1024)  # one for all connections: what is read into it is taken out before the loop goes on
 
 
@@ -119,11 +118,13 @@ class Intake:
 
     def hand_over(self) -> None:
         """Give the application what has arrived; nobody wants it where the answer is out already."""
-        if self._filled and not self._cycle.response_complete:
+        if self._cycle.response_complete:
+            self._ready.clear()
+        elif self._filled:
             self._ready.append(self._block[: self._filled])
             self._cycle.message_event.set()
         self._block, self._filled = memoryview(b""), 0
-        if len(self._ready) > _READY:
+        if self._ready:
             self._cycle.flow.pause_reading()
 
     async def receive(self) -> Message:

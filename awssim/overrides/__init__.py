@@ -14,6 +14,7 @@ from awssim.overrides import (
     managed,
     multipart,
     objects,
+    places,
     policies,
     principals,
     reads,
@@ -37,6 +38,7 @@ def apply(journal: Journal, sidecars: Sidecars) -> multipart.Uploads:
     resources.apply()
     denials.apply()
     objects.apply(journal)
+    places.apply()
     locks.apply()
     loading.apply(sidecars)
     reads.apply()

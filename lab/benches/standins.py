@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import psutil
 from botocore.config import Config
 
 from kubesim.pki import Authority
+from lab.messages import t
 from lab.settings import ROOT
 
 REGION = "ap-northeast-2"
@@ -43,6 +44,8 @@ class Server:
     started: float = 0.0
     ca: Path | None = None
     peak: int = 0
+    transfers: float = 0.0
+    """Seconds that large objects have taken so far."""
 
     def s3(self) -> Any:
         return boto3.client(
@@ -123,8 +126,12 @@ def sink(base: Path) -> Iterator[Server]:
         yield started
 
 
-def localstack(url: str) -> Server:
+@contextlib.contextmanager
+def localstack(base: Path) -> Iterator[Server]:
     """One that runs already, and what listens at its port."""
+    url = os.environ.get("LOCALSTACK_ENDPOINT", "")
+    if not url:
+        raise RuntimeError(t("LOCALSTACK_ENDPOINT names none"))
     port = urlsplit(url).port
     pids = {
         found.pid
@@ -132,10 +139,8 @@ def localstack(url: str) -> Server:
         if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid
     }
     if not pids:
-        raise RuntimeError(
-            f"LOCALSTACK_ENDPOINT={url}: no process of yours listens there; start it, or unset the variable"
-        )
-    return Server("LocalStack", psutil.Process(min(pids)), url, ("test", "test"), "/_localstack/health")
+        raise RuntimeError(t("no process of yours listens at LOCALSTACK_ENDPOINT={url}; start it there", url=url))
+    yield Server("LocalStack", psutil.Process(min(pids)), url, ("test", "test"), "/_localstack/health")
 
 
 @contextlib.contextmanager
@@ -168,7 +173,15 @@ def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:
             server.answers()
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{server.name} did not start") from None
+                raise RuntimeError(t("it did not start")) from None
             time.sleep(0.01)
         else:
             return
+
+
+CONTENDERS: Mapping[str, Callable[[Path], contextlib.AbstractContextManager[Server]]] = {
+    "awssim": standin,
+    "awssim, TLS": secured,
+    "ministack": ministack,
+    "LocalStack": localstack,
+}
