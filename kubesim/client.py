@@ -2,7 +2,7 @@
 
 `Client` is the Protocol. Inside the server it is implemented in process (`kubesim.api.local.LocalClient`): the same layers (authorization,
 admission, validation, store) without HTTP, so that a thousand reconciles cost no sockets. Every failure is a `kubesim.errors.ApiError`.
-Objects that come back are shared with the server and must not be changed: `copy.deepcopy` first.
+Objects that come back are shared with the server and must not be changed: `kubesim.resources.clone` first.
 """
 
 from __future__ import annotations

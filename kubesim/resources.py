@@ -6,10 +6,26 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 Object: TypeAlias = dict[str, Any]
-"""A Kubernetes object as decoded JSON. What comes out of the store or a `Client` is shared: copy before changing it."""
+"""A Kubernetes object as decoded JSON. What comes out of the store or a `Client` is shared: `clone` before changing it."""
+
+Json = TypeVar("Json")
+
+
+def clone(value: Json) -> Json:
+    """A JSON value of its own. `copy.deepcopy` remembers every part it has seen, which trees do not need, and takes three times as long."""
+    return cast("Json", _clone(value))
+
+
+def _clone(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _clone(one) if type(one) in (dict, list) else one for key, one in value.items()}
+    if type(value) is list:
+        return [_clone(one) if type(one) in (dict, list) else one for one in value]
+    return value
+
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 

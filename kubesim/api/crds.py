@@ -7,7 +7,6 @@ finalizers hold the definition (`customresourcecleanup.apiextensions.k8s.io`) un
 
 from __future__ import annotations
 
-import copy
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from kubesim.api import conditions
 from kubesim.api.watching import Scope, follow
 from kubesim.builtin import STATUS
 from kubesim.errors import ApiError, Expired, NotFound
-from kubesim.resources import Object, Resource
+from kubesim.resources import Object, Resource, clone
 
 if TYPE_CHECKING:
     from kubesim.api.app import Server
@@ -192,7 +191,7 @@ def _resource(spec: Object, version: Object) -> Resource:
 def accepted_names(names: Object) -> Object:
     kind = names["kind"]
     return {
-        **copy.deepcopy(names),
+        **clone(names),
         "singular": names.get("singular") or kind.lower(),
         "listKind": names.get("listKind") or f"{kind}List",
     }

@@ -7,7 +7,6 @@ it is a Conflict where the caller named a resourceVersion that is no longer the 
 
 from __future__ import annotations
 
-import copy
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable
@@ -19,7 +18,7 @@ from kubesim.api import convert, strategy
 from kubesim.api.request import Call, Options
 from kubesim.api.steps import Steps
 from kubesim.errors import AlreadyExists, ApiError, BadRequest, Conflict, InternalError, NotFound
-from kubesim.resources import Object, Resource
+from kubesim.resources import Object, Resource, clone
 from kubesim.store import Exists, Record, Store
 
 ATTEMPTS = 8
@@ -129,14 +128,14 @@ class Objects:
             if call.info.subresource or not strategy.create_on_update(call.resource):
                 raise not_found(call.resource, call.name)
             return await self.create(replace(call, info=replace(call.info, verb="create", name="")), body)
-        return await self.change(call, lambda _: copy.deepcopy(body))
+        return await self.change(call, lambda _: clone(body))
 
     async def change(self, call: Call, make: Change, *, applied: bool = False) -> Object:
         """Replaces the object by what `make` makes of a copy of it, in the caller's version. `applied`: managedFields are made already."""
         for _ in range(ATTEMPTS):
             old = self.record(call.resource, call.namespace, call.name)
             before = convert.to_version(call.resource, old.object)
-            made = make(copy.deepcopy(before))
+            made = make(clone(before))
             obj: Object = await made if isinstance(made, Awaitable) else made
             self._guard(call, obj, before)
             done = await self._replace(call, old, before, obj, applied=applied)
@@ -179,7 +178,7 @@ class Objects:
         resource = call.resource
         if finished(resource, obj):
             if not call.options.dry_run:
-                self.store.delete(resource.storage, old, convert.to_storage(resource, copy.deepcopy(obj)))
+                self.store.delete(resource.storage, old, convert.to_storage(resource, clone(obj)))
                 self._tell(resource, obj, gone=True)
             return obj
         if same(obj, before):
@@ -222,7 +221,7 @@ class Objects:
                 )
 
     def _delete(self, call: Call, old: Record, before: Object) -> tuple[Object, bool]:
-        resource, obj = call.resource, copy.deepcopy(old.object)
+        resource, obj = call.resource, clone(old.object)
         gone = strategy.begin_delete(resource, obj, call.options, self.clock())
         if call.options.dry_run:
             return convert.to_version(resource, obj), gone

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +9,7 @@ from kubesim.admission.amounts import qos_class
 from kubesim.api import services
 from kubesim.api.request import Options
 from kubesim.errors import ApiError, BadRequest, Cause, Invalid
-from kubesim.resources import Object, Resource
+from kubesim.resources import Object, Resource, clone
 
 SERVER_METADATA = (
     "uid",
@@ -175,7 +174,7 @@ def prepare_create(resource: Resource, obj: Object) -> None:
     elif resource.key == "batch/v1/jobs":
         _own_pods(obj)
     if resource.key in _EMPTY_STATUS:
-        obj["status"] = copy.deepcopy(_EMPTY_STATUS[resource.key])
+        obj["status"] = clone(_EMPTY_STATUS[resource.key])
 
 
 def _own_pods(job: Object) -> None:
@@ -249,7 +248,7 @@ def prepare_update(resource: Resource, obj: Object, before: Object, subresource:
 
 def _resized(obj: Object, before: Object) -> Object:
     """`before` with the resources of `obj`'s containers: a resize changes nothing else, whatever it says."""
-    kept = copy.deepcopy(before)
+    kept = clone(before)
     _take(kept["metadata"], obj["metadata"], "managedFields")
     for kind in ("containers", "initContainers"):
         wanted = {each.get("name"): each for each in (obj.get("spec") or {}).get(kind) or ()}
@@ -261,7 +260,7 @@ def _resized(obj: Object, before: Object) -> Object:
 
 def _only(part: str, obj: Object, before: Object, *, custom: bool) -> Object:
     """`before` with one part of `obj`, and with what of its metadata such a view may change."""
-    kept = copy.deepcopy(before)
+    kept = clone(before)
     _take(kept, obj, part)
     writable = (
         ("managedFields",) if custom else ("managedFields", "labels", "annotations", "finalizers", "ownerReferences")
@@ -276,7 +275,7 @@ def _only(part: str, obj: Object, before: Object, *, custom: bool) -> Object:
 
 def _take(obj: Object, source: Object, key: str) -> None:
     if key in source:
-        obj[key] = copy.deepcopy(source[key])
+        obj[key] = clone(source[key])
     else:
         obj.pop(key, None)
 

@@ -6,7 +6,6 @@ Two shapes. A *view* (status, scale, ...) is read, updated and patched like an o
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from kubesim import selectors
 from kubesim.api import conditions, objects, patching, strategy
 from kubesim.api.request import Call
 from kubesim.errors import BadRequest, Cause, Conflict, Invalid, MethodNotAllowed, TooManyRequests
-from kubesim.resources import Object, Resource
+from kubesim.resources import Object, Resource, clone
 
 if TYPE_CHECKING:
     from kubesim.api.app import Server
@@ -221,7 +220,7 @@ async def _disrupt(server: Server, call: Call, pod: Object, *, dry_run: bool) ->
         return obj
 
     if dry_run:
-        make(copy.deepcopy(found[0]))
+        make(clone(found[0]))
         return
     await server.objects.change(
         server.call(call.user, "update", kind, namespace=call.namespace, name=budget, subresource="status"), make
@@ -244,7 +243,7 @@ async def token(server: Server, call: Call, body: Object) -> Object:
 
 async def review(server: Server, call: Call, body: Object) -> Object:
     strategy.check_type(call.resource, body)
-    return await server.reviews.create(call.resource.kind, copy.deepcopy(body), call.user, call.namespace)
+    return await server.reviews.create(call.resource.kind, clone(body), call.user, call.namespace)
 
 
 POSTS: dict[tuple[str, str], Post] = {

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -15,7 +14,7 @@ from kubesim.auth.aggregate import aggregated_rules
 from kubesim.auth.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, GROUP
 from kubesim.auth.reader import Reader
 from kubesim.auth.rules import rule, uncovered
-from kubesim.resources import Object
+from kubesim.resources import Object, clone
 
 _API_VERSION = f"{GROUP}/v1"
 _LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
@@ -90,7 +89,7 @@ def _pending(
     for default in wanted:
         stored = reader.get(key, "", default["metadata"]["name"])
         if stored is None:
-            yield key, copy.deepcopy(default)
+            yield key, clone(default)
         elif (stored["metadata"].get("annotations") or {}).get(AUTOUPDATE) != "false":
             repair = repaired(stored, default)
             if repair is not None:

@@ -12,7 +12,6 @@ import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -36,13 +35,22 @@ class _Process:
     resident: int
 
 
+def _read(path: str) -> bytes:
+    """A short file of /proc in three system calls: every process of the machine is looked at, every two seconds."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)
+
+
 def processes() -> dict[int, _Process]:
     """Every process of the machine that this user may see."""
     table = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+                fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()
                 cpu = sum(map(int, fields[11:15])) / _TICKS
                 table[int(name)] = _Process(int(fields[1]), int(fields[3]), cpu, int(fields[21]) * _PAGE)
     return table
@@ -72,8 +80,8 @@ def _tree(root: int, children: Mapping[int, list[int]], sessions: Mapping[int, l
 def proportional(pid: int) -> int:
     """A process's proportional share of memory, in bytes; 0 where it is gone."""
     with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+        for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith(b"Pss:"):
                 return int(line.split()[1]) * 1024
     return 0
 
@@ -90,11 +98,12 @@ class _Exact:
 class Meter:
     """Follows containers (by id) from sample to sample. Not for two threads at once.
 
-    The share is read again only where the resident size has moved or a minute has passed: reading it costs milliseconds per process.
+    The share is read again only where the resident size has moved or a minute has passed, and never twice in ten seconds unless a limit is in
+    question: reading it costs milliseconds per process, and one that starts moves all the time.
     """
 
-    def __init__(self, *, window: float = 4.0, refresh: float = 60.0) -> None:
-        self.window, self.refresh = window, refresh
+    def __init__(self, *, window: float = 4.0, refresh: float = 60.0, settle: float = 10.0) -> None:
+        self.window, self.refresh, self.settle = window, refresh, settle
         self.pairs: dict[str, tuple[Sample, Sample]] = {}
         self._exact: dict[str, _Exact] = {}
 
@@ -116,15 +125,15 @@ class Meter:
 
     def _memory(self, name: str, pids: list[int], resident: int, now: float, *, limit: int) -> int:
         exact = self._exact.get(name)
-        moved = exact is None or abs(resident - exact.resident) > max(4 << 20, exact.resident // 20)
-        if (
-            exact is None
-            or moved
-            or now - exact.time > self.refresh
-            or (limit and resident > limit and now > exact.time)
-        ):
+        if exact is None or (now > exact.time and self._due(exact, resident, now, limit)):
             exact = self._exact[name] = _Exact(now, resident, sum(map(proportional, pids)))
         return exact.memory
+
+    def _due(self, exact: _Exact, resident: int, now: float, limit: int) -> bool:
+        if limit and resident > limit:
+            return True
+        moved = abs(resident - exact.resident) > max(4 << 20, exact.resident // 20)
+        return now - exact.time > (self.settle if moved else self.refresh)
 
     def _keep(self, name: str, fresh: Sample) -> None:
         before, last = self.pairs.get(name, (None, None))

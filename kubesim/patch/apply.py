@@ -6,7 +6,6 @@ The steps are structured-merge-diff's: merge, prune by the manager's last set, t
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +34,7 @@ from kubesim.patch.managers import (
 )
 from kubesim.patch.ownership import compare, fields_of, followed, items
 from kubesim.patch.typed import check
-from kubesim.resources import Object
+from kubesim.resources import Object, clone
 from kubesim.schema.model import Model
 from kubesim.schema.shape import ANY, Shape
 
@@ -59,7 +58,7 @@ def server_side_apply(
     """
     _check(applied, manager)
     check(model, applied)
-    base = copy.deepcopy(live) if live is not None else {}
+    base = clone(live) if live is not None else {}
     entries = _entries(model, live)
     me = Manager(manager, APPLY, model.resource.api_version, subresource)
     last = entries.get(me.identity)
@@ -156,11 +155,11 @@ def merge(shape: Shape, live: Any, applied: Any) -> Any:
     if isinstance(applied, dict) and isinstance(live, dict) and not shape.atomic:
         merged = dict(live)
         for key, value in applied.items():
-            merged[key] = merge(shape.child(key), live[key], value) if key in live else copy.deepcopy(value)
+            merged[key] = merge(shape.child(key), live[key], value) if key in live else clone(value)
         return merged
     if isinstance(applied, list) and isinstance(live, list) and followed(shape, applied):
         return _merge_lists(shape, live, applied)
-    return copy.deepcopy(applied)
+    return clone(applied)
 
 
 def _merge_lists(shape: Shape, live: list[Any], applied: list[Any]) -> list[Any]:
@@ -174,7 +173,7 @@ def _merge_lists(shape: Shape, live: list[Any], applied: list[Any]) -> list[Any]
 
     def take(path: str) -> None:
         done.add(path)
-        result.append(merge(element, old[path], new[path]) if path in old else copy.deepcopy(new[path]))
+        result.append(merge(element, old[path], new[path]) if path in old else clone(new[path]))
         if shared and shared[0] == path:
             shared.pop(0)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from kubesim.errors import BadRequest
-from kubesim.resources import Object
+from kubesim.resources import Object, clone
 
 
 def merge_patch(obj: Object, patch: object) -> Object:
@@ -20,10 +19,10 @@ def merge_patch(obj: Object, patch: object) -> Object:
 
 def _merge(target: Any, patch: Any) -> Any:
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return clone(patch)
     merged = {key: value for key, value in target.items() if key not in patch} if isinstance(target, dict) else {}
     for key, value in merged.items():
-        merged[key] = copy.deepcopy(value)
+        merged[key] = clone(value)
     before = target if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is not None:

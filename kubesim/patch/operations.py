@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import orjson
 
 from kubesim import bounds
 from kubesim.errors import BadRequest, Invalid, TooLarge
-from kubesim.resources import Object
+from kubesim.resources import Object, clone
 
 MAX_OPERATIONS = 10_000
 MAX_COPIED = 3 * 1024 * 1024
@@ -24,7 +23,7 @@ def json_patch(obj: Object, operations: object) -> Object:
         raise BadRequest("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(operations) > MAX_OPERATIONS:
         raise TooLarge(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}")
-    document: Any = copy.deepcopy(obj)
+    document: Any = clone(obj)
     copied = 0
     try:
         for operation in operations:
@@ -96,7 +95,7 @@ def _take(document: Any, parts: list[str]) -> Any:
 
 
 def _add(document: Any, operation: Object) -> Any:
-    return _put(document, pointer(operation["path"]), copy.deepcopy(operation["value"]))
+    return _put(document, pointer(operation["path"]), clone(operation["value"]))
 
 
 def _remove(document: Any, operation: Object) -> Any:
@@ -107,11 +106,11 @@ def _remove(document: Any, operation: Object) -> Any:
 def _replace(document: Any, operation: Object) -> Any:
     parts = pointer(operation["path"])
     if not parts:
-        return copy.deepcopy(operation["value"])
+        return clone(operation["value"])
     parent, last = _get(document, parts[:-1]), parts[-1]
     if isinstance(parent, dict) and last not in parent:
         raise KeyError(last)
-    parent[_index(last, len(parent)) if isinstance(parent, list) else last] = copy.deepcopy(operation["value"])
+    parent[_index(last, len(parent)) if isinstance(parent, list) else last] = clone(operation["value"])
     return document
 
 
@@ -130,7 +129,7 @@ def _size(document: Any, operation: Object) -> int:
 
 
 def _copy(document: Any, operation: Object) -> Any:
-    return _put(document, pointer(operation["path"]), copy.deepcopy(_get(document, pointer(operation["from"]))))
+    return _put(document, pointer(operation["path"]), clone(_get(document, pointer(operation["from"]))))
 
 
 def _test(document: Any, operation: Object) -> Any:

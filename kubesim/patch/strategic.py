@@ -6,13 +6,12 @@ merge), `$retainKeys`, `$setElementOrder/<field>`, `$deleteFromPrimitiveList/<fi
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 from kubesim.errors import BadRequest, Invalid
 from kubesim.patch.operations import REJECTED
-from kubesim.resources import Object
+from kubesim.resources import Object, clone
 from kubesim.schema.model import Model
 from kubesim.schema.shape import ANY, Shape
 
@@ -24,7 +23,7 @@ def strategic_merge(model: Model, obj: Object, patch: object) -> Object:
     """The patched object. Raises BadRequest for a malformed patch, Invalid for one that does not fit the object."""
     if not isinstance(patch, dict):
         raise BadRequest("json: cannot unmarshal array into Go value of type map[string]interface {}")
-    return _map(copy.deepcopy(obj), copy.deepcopy(patch), model.shape)
+    return _map(clone(obj), clone(patch), model.shape)
 
 
 def _map(original: Object, patch: Object, shape: Shape) -> Object:

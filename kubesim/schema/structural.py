@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from functools import cached_property
 from typing import Any
 
 from kubesim.errors import Cause
-from kubesim.resources import Object
+from kubesim.resources import Object, clone
 from kubesim.schema import cel, types, validating
 from kubesim.schema.decoding import decode, unknown_fields
 from kubesim.schema.shape import ANY, Shape
@@ -90,17 +89,17 @@ def prune(schema: Schema, value: Any, *, root: bool = False) -> Any:
         for key, child in value.items():
             inner = below(schema, key)
             if of_resource(schema, key, root=root):
-                kept[key] = copy.deepcopy(child)
+                kept[key] = clone(child)
             elif inner is not None:
                 kept[key] = prune(inner, child)
             elif schema.get(PRESERVE):
-                kept[key] = copy.deepcopy(child)
+                kept[key] = clone(child)
         return kept
     if isinstance(value, list):
         items = schema.get("items")
         if isinstance(items, dict):
             return [prune(items, item) for item in value]
-        return copy.deepcopy(value)
+        return clone(value)
     return value
 
 
@@ -125,7 +124,7 @@ def default(schema: Schema, value: Any) -> None:
     if isinstance(value, dict):
         for key, inner in schema.get("properties", {}).items():
             if "default" in inner and (key not in value or (value[key] is None and not inner.get("nullable"))):
-                value[key] = copy.deepcopy(inner["default"])
+                value[key] = clone(inner["default"])
         for key in list(value):
             inner = below(schema, key)
             if inner is not None:

@@ -1,17 +1,17 @@
 """What MLflow's server and its packages prepare on first use, prepared now: imported once by the simulator's fork server (LABEL
 kubesim.preload), so that seventeen servers forked from it need not each do it again. Nothing here is needed for a server to work.
 
-Measured per server: 0.35 s of CPU from fork to the first healthy answer before, 0.1 s after.
+Measured per server: 0.35 s of CPU from fork to the first healthy answer before, 0.13 s after.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 
-from alembic.script import ScriptDirectory
 from mlflow.server.fastapi_app import app
-from mlflow.store.db.utils import _get_alembic_config
+from mlflow.store.db import utils
 from sqlalchemy.orm import configure_mappers
 
 LATE = (
@@ -29,7 +29,9 @@ def main() -> None:
     for name in LATE:
         importlib.import_module(name)
     configure_mappers()
-    ScriptDirectory.from_config(_get_alembic_config("postgresql://")).get_current_head()
+    # Which schema this MLflow wants: every store that opens reads seventy migrations to find out.
+    utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)
+    utils._get_latest_schema_revision()
     asyncio.run(_health())
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 from kubesim.admission.amounts import qos_class
 from kubesim.admission.validation import containers, meta, names, resources, volumes
 from kubesim.admission.validation.fields import Problems, difference
-from kubesim.resources import Object
+from kubesim.resources import Object, clone
 
 RESTART = ("Always", "Never", "OnFailure")
 DNS = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
@@ -242,7 +241,7 @@ def _without_seconds(toleration: Object) -> Object:
 
 def _fixed(new: Object, was: Object) -> Object:
     """`new` with everything that may change put back."""
-    fixed = copy.deepcopy(new)
+    fixed = clone(new)
     for kind in ("containers", "initContainers"):
         for each, before in zip(fixed.get(kind) or (), was.get(kind) or (), strict=False):
             if "image" in before:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
-from kubesim.resources import Object, Resource
+from kubesim.resources import Object, Resource, clone
 from kubesim.schema import types
 from kubesim.schema.model import Model
 
@@ -163,7 +162,7 @@ class Builder:
 
     def _custom(self, model: Model) -> Object:
         assert model.structural is not None
-        schema = copy.deepcopy(model.structural.schema)
+        schema = clone(model.structural.schema)
         schema = _v2(schema) if self.version == 2 else schema
         about = self.docs.get("core.v1.ConfigMap", {})
         properties = schema.setdefault("properties", {})
