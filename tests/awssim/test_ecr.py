@@ -320,3 +320,52 @@ def test_a_malformed_repository_policy_is_refused(stand: Running, client: Client
         pushed(stand, client, "with-policy")
     name = ecr.describe_repositories()["repositories"][0]["repositoryName"]
     assert refused(ecr.set_repository_policy, repositoryName=name, policyText=text) == "InvalidParameterException"
+
+
+def test_mutability_with_exceptions(stand: Running, client: Client) -> None:
+    filters = [{"filterType": "WILDCARD", "filter": "latest*"}]
+    kind = {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}
+    ecr, _ = pushed(stand, client, "excepted", "latest-1", "v1", **kind)
+    (told,) = ecr.describe_repositories(repositoryNames=["excepted"])["repositories"]
+    assert {name: told[name] for name in kind} == kind
+    other = image({"b": b"2"})
+    assert [client.push("excepted", other, tag).status_code for tag in ("latest-1", "v1")] == [201, 400]
+    turned = {**kind, "imageTagMutability": "MUTABLE_WITH_EXCLUSION"}
+    assert (
+        ecr.put_image_tag_mutability(repositoryName="excepted", **turned)["imageTagMutability"]
+        == (turned["imageTagMutability"])
+    )
+    third = image({"c": b"3"})
+    assert [client.push("excepted", third, tag).status_code for tag in ("latest-1", "v1")] == [400, 201]
+    for bad in (
+        {"imageTagMutability": "IMMUTABLE", "imageTagMutabilityExclusionFilters": filters},
+        {"imageTagMutability": "MUTABLE_WITH_EXCLUSION"},
+        {**kind, "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "a*b*c*"}]},
+        {"imageTagMutability": "SOMETIMES"},
+    ):
+        assert refused(ecr.put_image_tag_mutability, repositoryName="excepted", **bad) == "InvalidParameterException"
+
+
+def test_referrers_by_ecrs_own_call(stand: Running, client: Client) -> None:
+    ecr, made = pushed(stand, client, "referred", "v1")
+    subject = {"mediaType": OCI, "digest": digest_of(made.manifest()), "size": len(made.manifest())}
+    client.push("referred", image({"s": b"1"}), "sig", subject=subject, artifactType="application/vnd.example.sig")
+    call = {"repositoryName": "referred", "subjectId": {"imageDigest": subject["digest"]}}
+    (found,) = ecr.list_image_referrers(**call)["referrers"]
+    assert (found["artifactType"], found["artifactStatus"]) == ("application/vnd.example.sig", "ACTIVE")
+    assert ecr.list_image_referrers(**call, filter={"artifactTypes": ["application/other"]})["referrers"] == []
+
+
+def test_the_registry_as_a_whole(stand: Running, client: Client) -> None:
+    ecr, _ = pushed(stand, client, "whole", imageScanningConfiguration={"scanOnPush": True})
+    assert refused(ecr.get_registry_policy) == "RegistryPolicyNotFoundException"
+    assert ecr.get_registry_scanning_configuration()["scanningConfiguration"]["scanType"] == "BASIC"
+    told = ecr.batch_get_repository_scanning_configuration(repositoryNames=["whole", "never-made"])
+    assert [item["scanFrequency"] for item in told["scanningConfigurations"]] == ["SCAN_ON_PUSH"]
+    assert [item["failureCode"] for item in told["failures"]] == ["REPOSITORY_NOT_FOUND"]
+    assert ecr.describe_pull_through_cache_rules()["pullThroughCacheRules"] == []
+    assert ecr.get_account_setting(name="BASIC_SCAN_TYPE_VERSION")["value"] == "AWS_NATIVE"
+    assert refused(ecr.put_registry_scanning_configuration, scanType="ENHANCED") == "ValidationException"
+    for call in (ecr.get_repository_policy, ecr.delete_repository_policy):
+        assert refused(call, repositoryName="whole") == "RepositoryPolicyNotFoundException"
+    assert refused(ecr.list_images, repositoryName="whole", registryId="999999999999") == "RepositoryNotFoundException"

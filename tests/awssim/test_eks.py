@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -134,6 +135,29 @@ def test_an_entry_may_not_take_awss_names(stand: Running, entry: dict[str, Any])
     arn = f"arn:aws:iam::{ACCOUNT}:user/nobody"
     with pytest.raises(ClientError, match="InvalidParameterException"):
         stand.client("eks").create_access_entry(clusterName=CLUSTER, principalArn=arn, **entry)
+
+
+def test_an_entry_is_for_somebody_and_nodes_are_not_made(stand: Running) -> None:
+    eks = stand.client("eks")
+    for name in ("user/not-there", "role/not-there"):
+        with pytest.raises(ClientError, match="invalid principal"):
+            eks.create_access_entry(clusterName=CLUSTER, principalArn=f"arn:aws:iam::{ACCOUNT}:{name}")
+    node = {"nodegroupName": "n", "subnets": ["s"], "nodeRole": f"arn:aws:iam::{ACCOUNT}:role/x"}
+    with pytest.raises(ClientError, match="InvalidRequestException"):
+        eks.create_nodegroup(clusterName=CLUSTER, **node)
+    assert eks.list_nodegroups(clusterName=CLUSTER)["nodegroups"] == []
+
+
+def test_a_token_that_names_another_host_is_never_sent_there(stand: Running) -> None:
+    """The address in a token is the client's word: nothing listens there, or somebody else's server does, and nothing is asked of it."""
+    keys = student(stand, "eks-faraway", kubernetesGroups=["readers"])
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.settimeout(0.5)
+        host = f"http://127.0.0.1:{elsewhere.getsockname()[1]}"
+        assert review(stand, token(stand, keys, endpoint=host))["authenticated"] is True
+        assert review(stand, token(stand, keys, endpoint=host, cluster="other"))["authenticated"] is False
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()
 
 
 def test_entries_survive_kill_and_deleting_one_ends_access(tmp_path: Path) -> None:

@@ -422,6 +422,14 @@ BAD_LIFECYCLES = {
     "another document": "<a/>",
     "no rules": "<LifecycleConfiguration/>",
     "no action": RULE.format(""),
+    "moved after its end": RULE.format(
+        "<Expiration><Days>5</Days></Expiration><Transition><Days>30</Days><StorageClass>GLACIER</StorageClass></Transition>"
+    ),
+    "moved too early": RULE.format("<Transition><Days>3</Days><StorageClass>STANDARD_IA</StorageClass></Transition>"),
+    "an age of a marker": RULE.format(
+        "<Expiration><Days>5</Days><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
+    ),
+    "a long name": RULE.format(f"<ID>{'x' * 256}</ID><Expiration><Days>5</Days></Expiration>"),
     "no number": RULE.format("<Expiration><Days>x</Days></Expiration>"),
 }
 BAD_IAM_POLICIES: list[Any] = [
@@ -468,3 +476,11 @@ def test_a_malformed_iam_policy_is_refused(stand: Running, mine: Keys, policy: A
         code(stand.client("iam").put_user_policy, UserName="mine", PolicyName="bad", PolicyDocument=text)
         == "MalformedPolicyDocument"
     )
+
+
+def test_a_tag_given_twice_and_a_name_awss_own_are_refused(documents: Any) -> None:
+    twice = {"TagSet": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}
+    assert code(documents.put_bucket_tagging, Bucket="documents", Tagging=twice) == "InvalidTag"
+    for name in ("xn--course", "course-s3alias", "sthree-course"):
+        where = {"LocationConstraint": REGION}
+        assert code(documents.create_bucket, Bucket=name, CreateBucketConfiguration=where) == "InvalidBucketName"

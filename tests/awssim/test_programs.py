@@ -1,9 +1,8 @@
-"""Programs that bring their own S3 client: s3fs, MLflow's artifacts, aws CLI version 2."""
+"""Programs that bring their own S3 client: s3fs, MLflow's artifacts."""
 
 import functools
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,40 +81,3 @@ def test_mlflows_artifacts(stand: Running, tmp_path: Path, monkeypatch: pytest.M
         assert hashlib.md5((back / name).read_bytes()).digest() == hashlib.md5((model / name).read_bytes()).digest()
     repository.delete_artifacts("model")
     assert repository.list_artifacts("model") == []
-
-
-@functools.cache
-def aws_two() -> str:
-    """An aws CLI of version 2; pip has only version 1, Debian's package ``awscli`` is version 2."""
-    for path in filter(None, [os.environ.get("AWS_CLI_V2"), shutil.which("aws"), shutil.which("aws", path="/usr/bin")]):
-        shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-        if "aws-cli/2" in shown.stdout:
-            return path
-    return ""
-
-
-@pytest.mark.exhaustive
-@pytest.mark.aws
-def test_aws_cli_two(stand: Running, tmp_path: Path) -> None:
-    if not aws_two():
-        pytest.skip("no aws CLI of version 2")
-    version = stand.client("s3")
-    version.create_bucket(Bucket="cli-two", CreateBucketConfiguration={"LocationConstraint": REGION})
-    environment = stand.environment() | {"PATH": "/usr/bin:/bin"}
-    file, back = tmp_path / "big", tmp_path / "back"
-    file.write_bytes(os.urandom(1 << 20) * 20)
-
-    def aws(*arguments: str) -> str:
-        # Version 2.9 does not read AWS_ENDPOINT_URL yet, 2.13 does.
-        command = [aws_two(), "--endpoint-url", stand.endpoint, *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    aws("s3", "cp", "--quiet", str(file), "s3://cli-two/모델/big")
-    aws("s3", "cp", "--quiet", "s3://cli-two/모델/big", str(back))
-    assert back.read_bytes() == file.read_bytes()
-    assert "모델/" in aws("s3", "ls", "s3://cli-two")
-    assert aws("sts", "get-caller-identity", "--query", "Arn", "--output", "text").endswith(":root\n")
-    assert len(aws("ecr", "get-login-password")) > 20
-    assert "mlops-training-cluster" in aws("eks", "list-clusters")
