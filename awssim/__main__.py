@@ -1,6 +1,7 @@
 """``python -m awssim serve --state DIR``."""
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -21,10 +22,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _settings(parsed: argparse.Namespace) -> Settings:
-    return Settings(
+    asked = Settings(
         state=parsed.state.absolute(), address=parsed.address, port=parsed.port, eks_endpoint=parsed.eks_endpoint,
         eks_ca=parsed.eks_ca, tls_certificate=parsed.tls_certificate, tls_key=parsed.tls_key,
     )  # fmt: skip
+    if not parsed.tls_authority:
+        return asked
+    from awssim.certificate import issue
+
+    names = [*asked.addresses, "127.0.0.1", "localhost", f"{asked.account}.dkr.ecr.{asked.region}.amazonaws.com"]
+    key = parsed.tls_authority_key or parsed.tls_authority.with_suffix(".key")
+    files = issue(parsed.tls_authority, key, folder=asked.state / "tls", names=names)
+    return dataclasses.replace(asked, tls_certificate=files[0], tls_key=files[1])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--eks-ca", type=Path, help="PEM file of that server's CA; read when asked")
     serve.add_argument("--tls-certificate", type=Path, help="serve HTTPS with this certificate (PEM)")
     serve.add_argument("--tls-key", type=Path, help="its key (PEM)")
+    serve.add_argument(
+        "--tls-authority", type=Path, help="serve HTTPS with a certificate made by this CA, the lab's (PEM)"
+    )
+    serve.add_argument("--tls-authority-key", type=Path, help="its key (default: the .key beside it)")
     return parser
 
 

@@ -14,7 +14,10 @@ pytestmark = pytest.mark.skipif(not shutil.which("skopeo"), reason="no skopeo on
 
 
 def skopeo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["skopeo", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["skopeo", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    shown = [f"{word.partition('AWS:')[0]}AWS:..." if "AWS:" in word else word for word in arguments]
+    print(f"$ skopeo {' '.join(shown)}\n{done.stdout}{done.stderr}".rstrip())
+    return done
 
 
 def test_skopeo_copies_in_and_out_as_a_tenant(stand: Running, tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ class Engine:
         done = subprocess.run(
             ["docker", *command], input=text, capture_output=True, text=True, check=False, env=environ
         )
+        print(
+            f"$ docker {' '.join(command)}\n{done.stdout}{done.stderr}".rstrip()
+        )  # with -s the tests are a transcript
         assert (done.returncode != 0) == fails, f"docker {' '.join(command)}: {done.stdout}{done.stderr}"
         return done.stderr if fails else done.stdout
 

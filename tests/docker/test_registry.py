@@ -126,7 +126,9 @@ def test_ctr_pulls_the_real_name_through_certs_d(engine: Engine, world: World, i
 
     def ctr(*command: str) -> subprocess.CompletedProcess[str]:
         call = ["ctr", "--address", str(engine.containerd), "--namespace", "mlops-lab", *command]
-        return subprocess.run(call, capture_output=True, text=True, check=False)
+        done = subprocess.run(call, capture_output=True, text=True, check=False)
+        print(f"$ {' '.join(call)}\n{done.stdout}{done.stderr}".rstrip())
+        return done
 
     pulled = ctr("images", "pull", "--hosts-dir", str(tmp_path / "certs.d"), f"{REGISTRY}/{NAME}:ctr")
     assert pulled.returncode == 0, pulled.stderr
