@@ -2,8 +2,8 @@
 
 Times are a client's; memory is the server's largest resident set. The processor's seconds are the server's; what the client needs for
 itself is a row of its own, because both share the machine: over plain HTTP a client hashes all that it sends, and a stand-in that checks
-signatures has to hash it again. ``AWS_BENCH_MB`` (1024),
-``AWS_BENCH_KEYS`` (1500) and ``AWS_BENCH_FILES`` (1000) make it shorter or longer.
+signatures has to hash it again. ``AWS_BENCH_MB`` (1024), ``AWS_BENCH_KEYS`` (1500), ``AWS_BENCH_FILES`` (1000) and ``AWS_BENCH_CALLS``
+(300) make it shorter or longer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lab.world import World
 
 Measure = Callable[[Server, Path], list[Row]]
 BUCKET = f"bench-{secrets.token_hex(3)}"  # a LocalStack may have another run's
-SMALL = 300
+SMALL = int(os.environ.get("AWS_BENCH_CALLS", "300"))
 KEYS = int(os.environ.get("AWS_BENCH_KEYS", "1500"))
 _LARGE = int(os.environ.get("AWS_BENCH_MB", "1024")) << 20
 _FILES = int(os.environ.get("AWS_BENCH_FILES", "1000"))
