@@ -14,7 +14,9 @@ import pytest
 from tests.e2e.conftest import Lab, fresh_lab
 from tests.e2e.test_up import UP, started, until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.exhaustive, pytest.mark.timeout(3000)]
+LONG = 900.0
+"""Seconds that a busy machine may take for one command."""
 MOMENTS = ("cluster: ", "Kubernetes (sim)", "namespaces and storage", "PostgreSQL", "databases", "1 tenant")
 
 
@@ -54,7 +56,7 @@ def test_an_up_that_is_killed_is_taken_up_again(own: Lab, moment: str) -> None:
     until(process, moment)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    own.inv(*UP)
+    own.inv(*UP, seconds=LONG)
     assert own.json("status", "--json")["good"] is True
     own.inv("down", "--purge")
 
@@ -65,22 +67,22 @@ def test_after_a_power_cut_in_the_middle_of_the_first_up(own: Lab) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     kill_all(own)
-    own.inv(*UP)
+    own.inv(*UP, seconds=LONG)
     assert own.json("status", "--json")["good"] is True
 
 
 def test_after_a_reboot_the_same_lab_comes_back(own: Lab) -> None:
     """Process ids of before belong to others now: what a pid file names is asked when it was born."""
-    own.inv("train", "--n-estimators", "20")
+    own.inv("train", "--n-estimators", "20", seconds=LONG)
     first = json.loads(own.inv("predict", "--features", "5.1,3.5,1.4,0.2", "--json").stdout)
     kill_all(own)
     for name in ("kubesim", "awssim"):
         file = own.state / "run" / f"{name}.pid"
         file.write_text(f"{os.getpid()} {file.read_text().split()[1]}")
-    own.inv(*UP)
+    own.inv(*UP, seconds=LONG)
     assert own.json("status", "--json")["good"] is True
     assert json.loads(own.inv("predict", "--features", "5.1,3.5,1.4,0.2", "--json").stdout) == first
-    own.inv("verify", "--user", "01")
+    own.inv("verify", "--user", "01", seconds=LONG)
 
 
 def test_down_purge_leaves_no_process_and_nothing_that_the_lab_made(own: Lab) -> None:

@@ -139,9 +139,10 @@ def test_both_ways_to_the_registry_keep_its_real_name(kind: Kind, loaded: Settin
     registries = yaml.safe_load((tmp_path / "registries.yaml").read_text())
     assert registries == {"mirrors": {name: {"endpoint": ["http://127.0.0.1:4566"]}}}
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
-    (asked,) = yaml.safe_load(Path(config["image-credential-provider-config"]).read_text())["providers"]
+    kubelet = dict(item.split("=", 1) for item in config["kubelet-arg"])
+    (asked,) = yaml.safe_load(Path(kubelet["image-credential-provider-config"]).read_text())["providers"]
     assert asked["matchImages"] == [name]
-    assert (Path(config["image-credential-provider-bin-dir"]) / asked["name"]).is_file()
+    assert (Path(kubelet["image-credential-provider-bin-dir"]) / asked["name"]).is_file()
 
 
 def test_nothing_of_the_shell_reaches_k3s(monkeypatch: pytest.MonkeyPatch) -> None:
