@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Event
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from lab import manifests, ready
 from lab.errors import ClusterError, LabError
@@ -13,6 +14,8 @@ from lab.kube import Cluster, Object, Refused
 from lab.messages import t
 
 T = TypeVar("T")
+Key: TypeAlias = tuple[str, str, str]
+"""Kind, namespace and name."""
 
 
 def apply(cluster: Cluster, objects: Sequence[Object]) -> list[Object]:
@@ -48,35 +51,63 @@ def rerun(cluster: Cluster, job: Object) -> None:
 
 def until_ready(cluster: Cluster, objects: Iterable[Object], *, cancelled: Event, seconds: float = 180) -> None:
     """Until every one is ready. Raises ClusterError with the objects that are not and the reason their pods give."""
-    waiting = {
-        (item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item for item in objects
-    }
-    kinds = {(item["apiVersion"], item["kind"]) for item in waiting.values()}
-
-    def unready() -> str | None:
-        for api_version, kind in kinds:
-            for item in _listed(cluster, api_version, kind, waiting):
-                key = (kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
-                _give_up_early(item)
-                if ready.missing(item) is None:
-                    waiting.pop(key, None)
-        return "; ".join(_missing(item) for item in list(waiting.values())[:3]) or None
-
+    waiting = {_key(item): item for item in objects}
     try:
-        cluster.wait(unready, seconds=seconds, cancelled=cancelled)
+        for api_version, kind in {(item["apiVersion"], item["kind"]): None for item in waiting.values()}:
+            cluster.wait(Look(cluster, api_version, kind, waiting), seconds=seconds, cancelled=cancelled, every=0)
     except ClusterError as error:
         reasons = [line for item in list(waiting.values())[:3] for line in why(cluster, item)]
         raise ClusterError("\n  ".join([error.message, *dict.fromkeys(reasons)]), error.hint) from None
 
 
-def _listed(cluster: Cluster, api_version: str, kind: str, waiting: dict[tuple[str, str, str], Object]) -> list[Object]:
-    """One list per kind and look, not one get per object."""
-    wanted = {key for key in waiting if key[0] == kind}
-    if not wanted:
-        return []
-    namespaces = {namespace for _, namespace, _ in wanted}
-    items = cluster.list(api_version, kind, namespaces.pop() if len(namespaces) == 1 else "")
-    return [item for item in items if (kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]) in wanted]
+def _key(item: Object) -> Key:
+    return item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+@dataclass
+class Look:
+    """Takes what has become ready of one kind out of `waiting`: from one list, then from what changes, for a second per call."""
+
+    cluster: Cluster
+    api_version: str
+    kind: str
+    waiting: dict[Key, Object]
+    namespace: str = ""
+    since: str = ""
+
+    def __call__(self) -> str | None:
+        """What is still missing, None where nothing is."""
+        for item in self._changed() if self.since else self._listed():
+            key = _key(item)
+            if key in self.waiting:
+                _give_up_early(item)
+                self.waiting[key] = item
+                if ready.missing(item) is None:
+                    del self.waiting[key]
+                    if not self._wanted():
+                        return None
+        return "; ".join(_missing(self.waiting[key]) for key in self._wanted()[:3]) or None
+
+    def _wanted(self) -> list[Key]:
+        return [key for key in self.waiting if key[0] == self.kind]
+
+    def _listed(self) -> list[Object]:
+        namespaces = {namespace for _, namespace, _ in self._wanted()}
+        self.namespace = namespaces.pop() if len(namespaces) == 1 else ""
+        items, self.since = self.cluster.snapshot(self.api_version, self.kind, self.namespace)
+        return items
+
+    def _changed(self) -> Iterator[Object]:
+        """Nothing more, and a list the next time, where the cluster no longer knows what was before."""
+        for event, item in self.cluster.changes(
+            self.api_version, self.kind, self.namespace, since=self.since, seconds=1
+        ):
+            if event == "ERROR":
+                self.since = ""
+                return
+            self.since = item["metadata"]["resourceVersion"]
+            if event != "DELETED":
+                yield item
 
 
 def _missing(item: Object) -> str:

@@ -24,6 +24,7 @@ from lab.errors import ClusterError
 from lab.messages import t
 
 Object: TypeAlias = dict[str, Any]
+Objects: TypeAlias = list[Object]
 
 FIELD_MANAGER = "mlops-lab"
 
@@ -150,9 +151,23 @@ class Cluster:
 
     def list(self, api_version: str, kind: str, namespace: str = "", *, labels: str = "") -> list[Object]:
         """Every object of the kind; all namespaces where none is given."""
+        return self.snapshot(api_version, kind, namespace, labels=labels)[0]
+
+    def snapshot(self, api_version: str, kind: str, namespace: str = "", *, labels: str = "") -> tuple[Objects, str]:
+        """A list, and the version from which `changes` goes on."""
         query = {"labelSelector": labels} if labels else {}
         answer = self.request("GET", self.kind(api_version, kind).path(namespace), query=query)
-        return [{"apiVersion": api_version, "kind": kind} | item for item in answer["items"]]
+        items = [{"apiVersion": api_version, "kind": kind} | item for item in answer["items"]]
+        return items, (answer.get("metadata") or {}).get("resourceVersion", "")
+
+    def changes(
+        self, api_version: str, kind: str, namespace: str = "", *, since: str, seconds: int
+    ) -> Iterator[tuple[str, Object]]:
+        """A watch of some seconds: each event's type and object. ERROR: the version is too old, list again."""
+        query = {"watch": "true", "resourceVersion": since, "timeoutSeconds": str(seconds)}
+        for line in self.lines(self.kind(api_version, kind).path(namespace), query):
+            event = json.loads(line)
+            yield event["type"], event["object"]
 
     def create(self, manifest: Object, *, namespace: str = "") -> Object:
         kind = self.kind(manifest["apiVersion"], manifest["kind"])
@@ -203,12 +218,15 @@ class Cluster:
         if answer.status >= 400:
             raise _refused(answer.status, _decode(answer.read()), method="GET", path=path)
         rest = b""
-        for chunk in answer.stream(65536):
-            *whole, rest = (rest + chunk).split(b"\n")
-            for line in whole:
-                yield line.decode(errors="replace")
-        if rest:
-            yield rest.decode(errors="replace")
+        try:
+            for chunk in answer.stream(65536):
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in whole:
+                    yield line.decode(errors="replace")
+            if rest:
+                yield rest.decode(errors="replace")
+        finally:
+            answer.close()  # a caller who has seen enough leaves the rest unread; after its end the connection is back in the pool
 
     def kind(self, api_version: str, kind: str) -> Kind:
         """Where a kind is served, by discovery; asked again for one that is not known yet (a CRD made a moment ago)."""

@@ -46,7 +46,9 @@ class ProfileController:
             return None if own and event != "DELETED" else name(obj)
         holder = controlled_by(obj, "Profile") or self._holders.get(namespace(obj) or name(obj))
         profile = self._profiles.get(holder or "")
-        if profile is None or event == "DELETED" or deleting(obj):
+        if profile is None:
+            return None  # a Profile not looked at yet finds its children itself, one that is gone has none
+        if event == "DELETED" or deleting(obj):
             return holder
         same = (part for part in wanted.desired(profile, self._namespace(profile)) if _identity(part) == _identity(obj))
         part = next(same, None)
