@@ -63,7 +63,9 @@ def completion(name: str) -> Iterator[None]:
             yield
     finally:
         script = printed.getvalue().replace(f"`{name} --", "`${COMP_WORDS[0]} --")
-        print(script.replace(f"$({name} $", "$(${words[1]} $"), end="")
+        script = script.replace(f"$({name} $", "$(${words[1]} $")
+        asked = "--complete -- (commandline --tokenize)"
+        print(script.replace(f"{name} {asked}", f"eval (commandline --tokenize)[1] {asked}"), end="")
 
 
 def called_by_name(name: str, arguments: list[str]) -> list[str]:

@@ -35,7 +35,10 @@ def _tasks() -> Iterator[str]:
 
     yield "## Tasks\n"
     yield "`./inv TASK --help` prints the same. An option's first letter is its short form where no other option has it.\n"
-    yield "Bash and zsh complete tasks and options after:\n\n    source <(./inv --print-completion-script bash)      # or zsh\n"
+    yield (
+        "Bash, zsh and fish complete tasks and options after:\n\n    source <(./inv --print-completion-script bash)      # or zsh\n"
+        "    ./inv --print-completion-script fish | source       # fish\n"
+    )
     yield (
         "`--dry-run` prints what a task would do instead of doing it: requests to Kubernetes (method, path), AWS operations, what would be "
         "started, built, stopped and written. Reads are made, contents and keys are not shown, and where the task would wait for something it "

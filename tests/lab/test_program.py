@@ -89,6 +89,16 @@ def test_zsh_completes_too(tmp_path: Path) -> None:
     assert {"rollout", "rollback", "train"} <= set(done.stdout.split())
 
 
+FISH = "{inv} --print-completion-script fish | source; complete --do-complete '{inv} roll'"
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes_too(tmp_path: Path) -> None:
+    script = FISH.format(inv=ROOT / "inv")
+    done = subprocess.run(["fish", "-N", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["rollback", "rollback-model", "rollout"]
+
+
 def test_the_package_carries_every_folder_that_the_lab_reads() -> None:
     """The sources of the images and of the programs, and each of the lab's packages."""
     from lab.fresh import _SOURCES

@@ -246,6 +246,15 @@ def violations(page: Any, source: str) -> list[str]:
     return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_screen(visitor: Any, world: World, width: int) -> None:
+    """A phone's, and a projector's; the grid and the tables scroll within their cards."""
+    page = visitor(viewport={"width": width, "height": 844}).sign_in()
+    for path in ("/", "/tenants/kubeflow-user07"):
+        page.goto(f"{world.url}{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
 def test_korean_and_dark_stay_chosen(visitor: Any, world: World) -> None:
     someone = visitor()
     page = someone.sign_in()
