@@ -36,12 +36,13 @@ class Journal:
         """Put ``content`` at ``path`` and ``sidecar`` beside it. Raises OSError with nothing changed, then or later."""
         self.writes += 1
         private_directory(path.parent)
-        staged, new = new_name(self.staging), not path.exists()
+        staged = new_name(self.staging)
         entry = self._entries / f"{staged.name}.json"
+        new = [place for place in (path, _sidecar_of(path)) if not place.exists()]
         try:
             stage(staged, content)
             stage(_sidecar_of(staged), json.dumps(sidecar).encode())
-            if new and not _sidecar_of(path).exists():
+            if len(new) == 2:
                 _carry_out(staged, path, _SIDECAR_FIRST)
             else:
                 write_atomically(entry, json.dumps({"path": str(path), "staged": staged.name}).encode())
@@ -49,7 +50,7 @@ class Journal:
                 entry.unlink()
         except BaseException:
             # Everything is written by now; only a new name in a directory may still find no room, and is taken back.
-            for left in (entry, staged, _sidecar_of(staged), *([path] if new else [])):
+            for left in (entry, staged, _sidecar_of(staged), *new):
                 with suppress(OSError):
                     left.unlink()
             raise
