@@ -98,6 +98,15 @@ class Recorder:
         dataset = Dataset(name=table.source, digest=table.digest, source_type="local", source=place)
         with reaching("MLflow does not take the run's parameters"):
             self.client.log_batch(self.run_id, params=[Param(key, value) for key, value in parameters.items()])
+            self._use(dataset)
+
+    def _use(self, dataset: Dataset) -> None:
+        """MLflow looks whether an experiment knows a dataset, then adds it: of two trainings that are the first ones one is refused, once."""
+        try:
+            self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset)])
+        except MlflowException as error:
+            if "dataset_pk" not in str(error):
+                raise
             self.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset)])
 
     def begin_model(self, name: str) -> LoggedModel:

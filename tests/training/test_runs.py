@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from mlflow.tracking import MlflowClient
 
 from tests.images.stack import BUCKET, ROOT, Stack, s3
 from tests.training.support import FAST, only_run, request_for, versions
-from training import program, registry
+from training import data, program, registry
 from training.errors import BadData, FormsDiffer, Stopped, Unavailable
+from training.record import Recorder
 from training.results import RESULT, Result
 
 # Warnings of MLflow and pandas about themselves, which the program silences too; the first test waits for the stack.
@@ -49,6 +51,18 @@ def test_a_training_leaves_everything_a_reader_needs(stack: Stack, client: Mlflo
     key = result.artifact_uri.removeprefix("s3://mlops-training-shared/") + "/confusion_matrix.png"
     picture = s3(stack.env).get_object(Bucket="mlops-training-shared", Key=key)["Body"].read()
     assert picture.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("data_set", ["one", "two", "three", "four"])
+def test_first_trainings_on_the_same_data_may_begin_together(client: MlflowClient, model: str, data_set: str) -> None:
+    request, table = request_for(model), replace(data.iris(), source=data_set)
+    recorders = [Recorder.begin(client, request, table) for _ in range(8)]
+    with ThreadPoolExecutor(len(recorders)) as pool:
+        list(pool.map(lambda one: one.describe(request, table), recorders))
+    for one in recorders:
+        inputs = client.get_run(one.run_id).inputs
+        assert inputs is not None
+        assert [each.dataset.name for each in inputs.dataset_inputs] == [data_set]
 
 
 def test_the_registered_model_loads_in_every_form_and_none_is_pickle(client: MlflowClient, model: str) -> None:
