@@ -6,14 +6,18 @@ import json
 import sys
 import urllib.error
 import urllib.request
+from base64 import b64decode
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import ports, users
+import yaml
+
+from lab import documents, ports, users
 from lab.aws import routes
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
 from lab.errors import AwsError
+from lab.files import write_private
 from lab.messages import mark, t
 from lab.processes import Daemon
 from lab.settings import ROOT, Settings
@@ -50,20 +54,30 @@ class StandIn:
     def agree(self) -> None: ...
 
     def start(self, address: str = "127.0.0.1") -> str | None:
+        eks = self._cluster()
         if self.daemon.pid() is not None and self.running():
             return t("already running")
         self.daemon.stop()
         ports.require_free(self.port, t("the AWS stand-in"), *self._setting)
         self.folder().mkdir(parents=True, exist_ok=True)
-        authority = self.settings.state / "cluster" / "ca.crt"
         addresses = ",".join(dict.fromkeys(("127.0.0.1", address)))
         options = ["--address", addresses, "--state", str(self.folder()), "--port", str(self.port)]
-        eks = ["--eks-endpoint", f"https://127.0.0.1:{self.settings.ports.api}", "--eks-ca", str(authority)]
         self.daemon.start([sys.executable, "-m", "awssim", "serve", *options, *eks], environ=ports.environment(ROOT))
         self.daemon.wait(
             self.running, seconds=90
         )  # one that fails ends, and is told at once; a busy machine only takes longer
         return self.endpoint()
+
+    def _cluster(self) -> list[str]:
+        """What `aws eks update-kubeconfig` is told: address and authority of whichever cluster the lab is on, as its own kubeconfig has them."""
+        try:
+            found = documents.load((self.settings.state / "kubeconfig").read_text())["clusters"][0]["cluster"]
+            endpoint, authority = found["server"], b64decode(found["certificate-authority-data"]).decode()
+        except (OSError, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+            return ["--eks-endpoint", f"https://127.0.0.1:{self.settings.ports.api}"]
+        path = self.folder() / "eks-ca.crt"  # read when it is asked for: a cluster that was made anew has another
+        write_private(path, authority)
+        return ["--eks-endpoint", endpoint, "--eks-ca", str(path)]
 
     @property
     def _setting(self) -> tuple[str, str]:
