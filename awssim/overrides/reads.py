@@ -7,9 +7,9 @@ from typing import IO, Any
 from awssim.asgi import Receive, Send
 from awssim.blobs import Blob
 from awssim.overrides.replace import replace
-from awssim.pipe import BLOCK
 
 _AT_ONCE = 64 * 1024
+_BLOCK = 512 * 1024
 
 
 def apply() -> None:
@@ -58,9 +58,14 @@ class _Stream:
     async def run(self, send: Send, receive: Receive) -> None:
         with self._file:
             while self._left:
-                data = await asyncio.to_thread(os.pread, self._file.fileno(), min(BLOCK, self._left), self._offset)
-                if not data:
+                block = bytearray(
+                    min(_BLOCK, self._left)
+                )  # made by the loop: each thread's own would keep memory of its own
+                size = await asyncio.to_thread(os.preadv, self._file.fileno(), [block], self._offset)
+                if not size:
                     return  # the client sees a short body, which is an error to it
-                self._offset += len(data)
-                self._left -= len(data)
-                await send({"type": "http.response.body", "body": data, "more_body": self._left > 0})
+                self._offset += size
+                self._left -= size
+                await send(
+                    {"type": "http.response.body", "body": memoryview(block)[:size], "more_body": self._left > 0}
+                )
