@@ -8,6 +8,7 @@ no parameter is given twice, and none is left that the operation does not have.
 
 import dataclasses
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,6 +18,8 @@ from awssim.errors import Refused
 
 _QUERY_PROTOCOL = ("iam", "sts")
 _ALWAYS = ("Action", "Version")
+_TAGS_OF = "/v20180820/tags/"
+_BUCKET = re.compile(r"arn:aws:s3:::[a-z0-9.-]+")
 
 
 def one_meaning(service: str, request: Request, body: bytes) -> tuple[Request, bytes]:
@@ -27,6 +30,8 @@ def one_meaning(service: str, request: Request, body: bytes) -> tuple[Request, b
     query = {name: values for name, values in request.query.items() if name not in _ALWAYS}
     if service == "ecr":
         return dataclasses.replace(request, query=query), _own_members(request, body)
+    if service == "s3" and request.path.startswith(_TAGS_OF) and not _BUCKET.fullmatch(request.path[len(_TAGS_OF) :]):
+        raise Refused("InvalidRequest", "Only a bucket has tags here, by its ARN.", status=400)
     headers = {name: value for name, value in request.headers.items() if name != "x-amz-target"}
     return dataclasses.replace(request, query=query, headers=headers), body
 

@@ -3,6 +3,7 @@
 import http.client
 import json
 import uuid
+from urllib.parse import quote
 
 import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -38,6 +39,7 @@ class Thief:
             allow(["ecr:GetAuthorizationToken", "iam:GetUser", "eks:ListClusters"]),
             allow("ecr:*", f"{ECR}{self.name}"),
             allow(["s3:GetObject", "s3:PutObjectTagging"], f"{S3}{self.victim}/*"),
+            allow("s3:*", f"{S3}{self.name}/*"),
             allow("iam:*", f"{IAM}role/mine-*"),
             allow(["iam:DeleteAccessKey", "iam:UpdateAccessKey"], IAM + "user/${aws:username}"),
         ]
@@ -103,6 +105,16 @@ def test_nor_any_of_eks(thief: Thief, path: str, headers: dict[str, str]) -> Non
     entry = json.dumps({"principalArn": f"arn:aws:iam::{ACCOUNT}:user/{thief.name}", "kubernetesGroups": ["x"]})
     status, text = thief.send("eks", "POST", f"/clusters/{CLUSTER}/access-entries{path}", entry, **JSON, **headers)
     assert (status, "eks:CreateAccessEntry" in text) == (403, True)
+
+
+def test_a_bucket_behind_anothers_objects_is_not_tagged(thief: Thief) -> None:
+    """ministack authorizes the whole text, which is an object of one's own, and tags the bucket after the last colons."""
+    arn = quote(f"arn:aws:s3:::{thief.name}/x:::{thief.victim}")
+    tags = "<TagResourceRequest><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></TagResourceRequest>"
+    status, text = thief.send("s3", "POST", f"/v20180820/tags/{arn}", tags, X_Amz_Account_Id=ACCOUNT)
+    assert (status, "InvalidRequest" in text) == (400, True)
+    with pytest.raises(ClientError, match="NoSuchTagSet"):
+        thief.stand.client("s3").get_bucket_tagging(Bucket=thief.victim)
 
 
 def test_iams_action_is_given_once(thief: Thief) -> None:

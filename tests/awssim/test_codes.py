@@ -11,6 +11,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from ministack.core.sigv4 import derive_signing_key
 
 from awssim.sigv4 import sign
 from tests.awssim.running import REGION, Running
@@ -172,10 +173,7 @@ class Chunks:
         )
         self.headers = dict(request.headers.items())
         self._time, self._scope, self._last = now, auth.credential_scope(request), signature
-        self._key = auth._sign(
-            auth._sign(auth._sign(auth._sign(f"AWS4{keys.secret_key}".encode(), now[:8]), REGION), "s3"),
-            "aws4_request",
-        )
+        self._key = derive_signing_key(str(keys.secret_key), now[:8], REGION, "s3")
 
     def chunk(self, piece: bytes) -> bytes:
         digests = (hashlib.sha256(b"").hexdigest(), hashlib.sha256(piece).hexdigest())

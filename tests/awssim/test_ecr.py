@@ -324,7 +324,10 @@ def test_a_malformed_repository_policy_is_refused(stand: Running, client: Client
 
 def test_mutability_with_exceptions(stand: Running, client: Client) -> None:
     filters = [{"filterType": "WILDCARD", "filter": "latest*"}]
-    kind = {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}
+    kind: dict[str, Any] = {
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": filters,
+    }
     ecr, _ = pushed(stand, client, "excepted", "latest-1", "v1", **kind)
     (told,) = ecr.describe_repositories(repositoryNames=["excepted"])["repositories"]
     assert {name: told[name] for name in kind} == kind
