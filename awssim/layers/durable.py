@@ -5,6 +5,7 @@ import logging
 from awssim.asgi import App, Message, Receive, Request, Scope, Send
 from awssim.errors import Refused
 from awssim.refusals import refuse
+from awssim.saving import Saving
 from awssim.stand import Stand
 
 log = logging.getLogger("awssim.durable")
@@ -15,7 +16,7 @@ _READS_BY_POST = ("Describe", "List")
 class Durable:
     def __init__(self, inner: App, stand: Stand) -> None:
         self._inner = inner
-        self._stand = stand
+        self._saving = Saving(stand.save)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _reads(scope):
@@ -29,7 +30,7 @@ class Durable:
         await self._inner(scope, receive, hold)
         try:
             if not _of_an_object(scope):
-                self._stand.save(scope["awssim.service"])
+                await self._saving.saved(scope["awssim.service"])
         except OSError as error:
             log.error("could not save the state of %s: %s", scope["awssim.service"], error)
             request: Request = scope["awssim.request"]
