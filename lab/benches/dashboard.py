@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -231,7 +232,8 @@ def cluster(folder: Path) -> Iterator[Cluster]:
             apply.apply(api, definitions())
             yield api
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # ends its helpers too
+            process.wait(_PATIENCE)
 
 
 def definitions() -> list[Object]:

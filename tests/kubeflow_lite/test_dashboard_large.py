@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kubeflow_lite.dashboard import live, reports
+from kubeflow_lite.dashboard import live, paint, reports
 from kubeflow_lite.dashboard.board import Board
 from kubeflow_lite.dashboard.languages import Translate
 from kubeflow_lite.dashboard.mirror import Mirror
@@ -131,6 +131,7 @@ def test_what_it_costs(room: Class, capsys: pytest.CaptureFixture[str]) -> None:
         told = room.panels.told()
         variables: dict[str, object] = {
             "t": Translate("en"),
+            "style": paint.style(),
             "languages": {},
             "theme": "",
             "session": SimpleNamespace(who=SimpleNamespace(username="x"), csrf="c"),
