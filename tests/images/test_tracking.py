@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
 
 from images.mlflow.tracking.server import Config, Refused
-from tests.images.stack import Stack
+from tests.images.stack import Stack, answers, free_port, process
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -58,3 +62,35 @@ def test_it_is_one_process(stack: Stack) -> None:
 def test_what_is_missing_is_named(env: dict[str, str], words: str) -> None:
     with pytest.raises(Refused, match=words):
         Config.read(env)
+
+
+TOLD = """
+import asyncio, sys, uvicorn
+from images.mlflow.tracking.server import Server
+
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+ticks = []
+class Counted(Server):
+    async def on_tick(self, counter):
+        ticks.append(counter)
+        return await super().on_tick(counter)
+
+try:
+    Counted(uvicorn.Config(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", lifespan="off")).run()
+except KeyboardInterrupt:
+    print(len(ticks))
+"""
+
+
+def test_it_sleeps_until_it_is_told_to_end(tmp_path: Path) -> None:
+    port, log, begun = free_port(), tmp_path / "log", time.monotonic()
+    with process([sys.executable, "-c", TOLD, str(port)], {}, log) as server:
+        answers(f"http://127.0.0.1:{port}/", server, log)
+        time.sleep(1.5)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
+        seconds = time.monotonic() - begun
+    assert int(log.read_text()) <= 3 + seconds  # uvicorn's own way: fifteen and more
