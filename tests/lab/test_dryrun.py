@@ -34,7 +34,7 @@ from lab.settings import load as settings_of
 READ_ONLY = {
     *("status", "logs", "doctor", "env", "runs", "compare", "predict", "verify", "faults", "tenants.list"),
     *("kubectl",),  # has a --dry-run of its own
-    *("test", "bench.lab", "bench.serve", "bench.kubesim", "bench.aws"),  # a lab of their own
+    *("test", "bench.lab", "bench.serve", "bench.kubesim", "bench.aws", "bench.dashboard"),  # a lab of their own
 }
 CLAIM: Object = {
     "apiVersion": "v1",
