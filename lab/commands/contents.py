@@ -63,5 +63,5 @@ def summary(text: str) -> str:
 
 
 def _entry(name: str, text: str, width: int) -> list[str]:
-    first, *rest = wrapped(text, max(40, width - 18)) or [""]
-    return [f"  {name:<16}{first}".rstrip(), *(" " * 18 + line for line in rest)]
+    first, *rest = wrapped(text, max(40, width - 19)) or [""]
+    return [f"  {name:<17}{first}".rstrip(), *(" " * 19 + line for line in rest)]
