@@ -36,10 +36,11 @@ class Loop:
         self._selector.modify(source, selectors.EVENT_READ | (selectors.EVENT_WRITE if wanted else 0), handler)
 
     def turn(self, seconds: float) -> None:
-        """Wait until something is ready, and handle it."""
+        """Wait until something is ready, and handle it, unless what was handled before it has taken it off, closed it or given its number away."""
         for key, _ in self._selector.select(seconds):
-            if key.fileobj in self._selector.get_map():
-                self._handle(key.data)
+            current = self._selector.get_map().get(key.fd)
+            if current is not None and current.fileobj is key.fileobj:
+                self._handle(current.data)
 
     @staticmethod
     def _handle(handler: Callable[[], None]) -> None:

@@ -9,12 +9,14 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from kubesim.node import birth, daemons, logs, mounts, shim, wire
+from kubesim.node.desk import Loop
 from kubesim.node.images import Image
 from kubesim.node.launch import Launch, Mount
 from kubesim.node.runtime import Exit, Runtime
@@ -284,3 +286,23 @@ def test_what_goes_wrong_in_a_fork_stays_there() -> None:
     line.close()
     assert word.failed == "ValueError: no such thing"
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 126
+
+
+def test_a_handler_may_close_what_was_ready_beside_it() -> None:
+    """An exec that ends at once is heard to its end by the reaper while its line waits to be heard: the shim, and all its containers, live on."""
+    loop, pairs = Loop(), [socket.socketpair() for _ in range(2)]
+    heard: list[int] = []
+
+    def hear(number: int) -> None:
+        heard.append(number)
+        for ours, _ in pairs:
+            loop.off(ours)
+            ours.close()
+
+    for number, (ours, theirs) in enumerate(pairs):
+        loop.on(ours, partial(hear, number))
+        theirs.send(b"x")
+    loop.turn(5)
+    assert len(heard) == 1
+    for _, theirs in pairs:
+        theirs.close()
