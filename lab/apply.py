@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,10 +52,11 @@ def rerun(cluster: Cluster, job: Object) -> None:
 
 def until_ready(cluster: Cluster, objects: Iterable[Object], *, cancelled: Event, seconds: float = 180) -> None:
     """Until every one is ready. Raises ClusterError with the objects that are not and the reason their pods give."""
-    waiting = {_key(item): item for item in objects}
+    waiting, deadline = {_key(item): item for item in objects}, time.monotonic() + seconds
     try:
         for api_version, kind in {(item["apiVersion"], item["kind"]): None for item in waiting.values()}:
-            cluster.wait(Look(cluster, api_version, kind, waiting), seconds=seconds, cancelled=cancelled, every=0)
+            left = deadline - time.monotonic()
+            cluster.wait(Look(cluster, api_version, kind, waiting), seconds=left, cancelled=cancelled, every=0)
     except ClusterError as error:
         reasons = [line for item in list(waiting.values())[:3] for line in why(cluster, item)]
         raise ClusterError("\n  ".join([error.message, *dict.fromkeys(reasons)]), error.hint) from None

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,20 +122,26 @@ class Cluster:
         url = connection.server + path + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "mlops-lab", **connection.headers()}
         data = None if body is None else json.dumps(body).encode()
-        try:
+        with self._answering():
             answer = connection.pool.request(method, url, body=data, headers=headers, timeout=seconds, retries=False)
+        if answer.status >= 400:
+            raise _refused(answer.status, _decode(answer.data), method=method, path=path)
+        return answer
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """What goes wrong on the wire is a ClusterError that says which cluster it was."""
+        try:
+            yield
         except urllib3.exceptions.HTTPError as error:
             raise ClusterError(
                 t(
                     "the cluster at {server} does not answer ({error})",
-                    server=connection.server,
+                    server=self.connection.server,
                     error=type(error).__name__,
                 ),
                 t("is the lab up? ./inv up"),
             ) from None
-        if answer.status >= 400:
-            raise _refused(answer.status, _decode(answer.data), method=method, path=path)
-        return answer
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object:
         found: Object = self.request("GET", self.kind(api_version, kind).path(namespace, name))
@@ -165,7 +172,7 @@ class Cluster:
     ) -> Iterator[tuple[str, Object]]:
         """A watch of some seconds: each event's type and object. ERROR: the version is too old, list again."""
         query = {"watch": "true", "resourceVersion": since, "timeoutSeconds": str(seconds)}
-        for line in self.lines(self.kind(api_version, kind).path(namespace), query):
+        for line in self.lines(self.kind(api_version, kind).path(namespace), query, silence=seconds + 30):
             event = json.loads(line)
             yield event["type"], event["object"]
 
@@ -210,23 +217,26 @@ class Cluster:
             raise
         return True
 
-    def lines(self, path: str, query: Mapping[str, str]) -> Iterator[str]:
-        """The answer's lines as they arrive (a followed log, a watch)."""
+    def lines(self, path: str, query: Mapping[str, str], *, silence: float | None = None) -> Iterator[str]:
+        """The answer's lines as they arrive (a followed log, a watch); `silence` is how long (s) there may be none. Raises as `request` does."""
         url = self.connection.server + path + f"?{urlencode(query)}"
         headers = {"Accept": "*/*", "User-Agent": "mlops-lab", **self.connection.headers()}
-        answer = self.connection.pool.request("GET", url, headers=headers, preload_content=False, retries=False)
-        if answer.status >= 400:
-            raise _refused(answer.status, _decode(answer.read()), method="GET", path=path)
-        rest = b""
-        try:
-            for chunk in answer.stream(65536):
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    yield line.decode(errors="replace")
-            if rest:
-                yield rest.decode(errors="replace")
-        finally:
-            answer.close()  # a caller who has seen enough leaves the rest unread; after its end the connection is back in the pool
+        with self._answering():
+            answer = self.connection.pool.request(
+                "GET", url, headers=headers, timeout=silence, preload_content=False, retries=False
+            )
+            if answer.status >= 400:
+                raise _refused(answer.status, _decode(answer.read()), method="GET", path=path)
+            rest = b""
+            try:
+                for chunk in answer.stream(65536):
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    for line in whole:
+                        yield line.decode(errors="replace")
+                if rest:
+                    yield rest.decode(errors="replace")
+            finally:
+                answer.close()  # a caller who has seen enough leaves the rest unread; after its end the connection is back in the pool
 
     def kind(self, api_version: str, kind: str) -> Kind:
         """Where a kind is served, by discovery; asked again for one that is not known yet (a CRD made a moment ago)."""

@@ -159,9 +159,9 @@ class Cluster(kube.Cluster):
         self.overlay.put(place.named(meta["name"]), made)
         return made
 
-    def lines(self, path: str, query: Mapping[str, str]) -> Iterator[str]:
+    def lines(self, path: str, query: Mapping[str, str], *, silence: float | None = None) -> Iterator[str]:
         with guard.looking():
-            yield from super().lines(path, query)
+            yield from super().lines(path, query, silence=silence)
 
     def kind(self, api_version: str, kind: str) -> Kind:
         if not self.record.new_cluster:
