@@ -46,7 +46,7 @@ class Recorded(Cluster):
     def find(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
         return self.job
 
-    def lines(self, path: str, query: Mapping[str, str]) -> Iterator[str]:
+    def lines(self, path: str, query: Mapping[str, str], *, silence: float | None = None) -> Iterator[str]:
         assert query == {"follow": "true", "container": "training"}
         return iter(self.logs[path.split("/")[-2]])
 

@@ -124,7 +124,7 @@ class Machine(Cluster):
         self.jobs[name]["spec"] |= changes["spec"]
         return self.jobs[name]
 
-    def lines(self, path: str, query: Mapping[str, str]) -> Iterator[str]:
+    def lines(self, path: str, query: Mapping[str, str], *, silence: float | None = None) -> Iterator[str]:
         raise Refused("no log", code=404, reason="NotFound")
 
     def step(self, job: Object) -> None:
