@@ -13,11 +13,11 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from lab import ready, tenants
+from lab import tenants
 from lab.aws import resources
 from lab.errors import ClusterError, LabError
 from lab.files import write_private
-from lab.kube import Cluster, Object
+from lab.kube import Cluster, Object, ready
 from lab.settings import ROOT, Tenant
 from lab.world import World
 

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import apply, ready
 from lab.clusters.base import IMAGES, Image
 from lab.errors import ClusterError, LabError
-from lab.kube import Object
+from lab.kube import Object, apply, ready
 from lab.messages import t
 from lab.world import World
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from lab import fresh, ready
+from lab import fresh
 from lab.errors import LabError
-from lab.kube import Cluster, Object
+from lab.kube import Cluster, Object, ready
 from lab.messages import mark
 from lab.settings import Settings
 from lab.world import World

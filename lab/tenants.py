@@ -6,9 +6,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from lab import manifests
 from lab.aws.base import Keys
-from lab.kube import Object
+from lab.kube import Object, manifests
 from lab.settings import Settings, Tenant
 
 POSTGRES = "postgres.mlflow-system.svc.cluster.local:5432"

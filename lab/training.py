@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab import manifests, ready, shell
+from lab import shell
 from lab.errors import LabError
 from lab.experiments import dead, tables
 from lab.experiments.mlflow import Place
-from lab.kube import Cluster, Object, Refused
+from lab.kube import Cluster, Object, Refused, manifests, ready
 from lab.messages import t
 from lab.said import said
 from lab.settings import ROOT, Tenant

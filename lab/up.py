@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from lab import databases, fresh, manifests, passwords, tenants, users
-from lab.apply import apply, each, until_ready
+from lab import databases, fresh, passwords, tenants, users
 from lab.aws import resources
 from lab.aws.base import Keys
 from lab.clusters import credentials, pulls
 from lab.clusters.base import IMAGES
 from lab.errors import LabError
-from lab.kube import Object
-from lab.manifests import K8S
+from lab.kube import Object, manifests
+from lab.kube.apply import apply, each, until_ready
+from lab.kube.manifests import K8S
 from lab.messages import plural, t
 from lab.progress import Progress, Step, Steps
 from lab.settings import Tenant

@@ -29,13 +29,13 @@ from typing import Any
 
 import psutil
 
-from lab import apply, manifests, ui
+from lab import ui
 from lab.benches.classroom import World as Classroom
 from lab.benches.classroom import green, red
 from lab.benches.rows import Row
 from lab.documents import load
 from lab.errors import LabError
-from lab.kube import Cluster, Object
+from lab.kube import Cluster, Object, apply, manifests
 from lab.messages import t
 from lab.settings import ROOT
 from lab.world import World

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from lab import ready
 from lab.checks.base import Check, Subject, names, require
 from lab.checks.probes import get, labelled, listed, refused, running
 from lab.errors import LabError
-from lab.kube import Object
+from lab.kube import Object, ready
 from lab.messages import t
 
 RBAC = "rbac.authorization.k8s.io/v1"

@@ -1,7 +1,7 @@
 """How nodes of somebody's cluster pull the lab's images from a registry that asks who they are (`registry` in lab.yaml).
 
 The user's own login is what the nodes get: what `docker login` keeps, or the program that Docker asks for it, becomes a Secret in every
-namespace of the lab's, and `lab.images.renamed` names it in every pod that has an image of that registry. A registry that asks nobody has no
+namespace of the lab's, and `lab.kube.images.renamed` names it in every pod that has an image of that registry. A registry that asks nobody has no
 login, so there is no Secret; Kubernetes pulls without one then. Every `up` writes the Secrets anew: some logins last for hours only.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.errors import LabError
-from lab.images import PULL_SECRET
+from lab.kube.images import PULL_SECRET
 from lab.messages import t
 from lab.settings import Settings
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab import manifests
-from lab.kube import Object
+from lab.kube import Object, manifests
 from lab.messages import t
 from lab.settings import Settings
 

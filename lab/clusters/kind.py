@@ -13,11 +13,12 @@ from threading import Event
 
 import yaml
 
-from lab import manifests, ports, shell, tools
+from lab import ports, shell, tools
 from lab.clusters import network, render, supply
 from lab.clusters.base import Capabilities, Finding, Image, Own, answers
 from lab.errors import ClusterError, LabError
 from lab.files import write_private
+from lab.kube import manifests
 from lab.messages import t
 from lab.settings import Settings
 
@@ -128,8 +129,8 @@ class Kind(Own):
         )
 
     def _add(self) -> None:
-        from lab.apply import apply
         from lab.kube import Cluster
+        from lab.kube.apply import apply
 
         apply(Cluster(self.kubeconfig()), [item for path in ADDONS for item in manifests.read(path)])
 

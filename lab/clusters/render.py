@@ -7,8 +7,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from lab import manifests
 from lab.files import write_private
+from lab.kube import manifests
 from lab.settings import Settings
 
 KIND = manifests.K8S / "kind.yaml"

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lab import ready
 from lab.errors import LabError
 from lab.experiments.mlflow import Place, Run
-from lab.kube import Object
+from lab.kube import Object, ready
 from lab.messages import t
 
 FAILURE = "failure"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lab import ready, training
+from lab import training
 from lab.experiments.mlflow import Place
-from lab.kube import Object
+from lab.kube import Object, ready
 from lab.messages import t
 
 LABEL = "mlops-lab/sweep"

@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import ready, training
+from lab import training
 from lab.errors import LabError
 from lab.experiments import dead, grid, job, leaderboard, promote, tables
 from lab.experiments.leaderboard import Row
 from lab.experiments.mlflow import Mlflow, Place, Run
-from lab.kube import Object
+from lab.kube import Object, ready
 from lab.messages import t
 from training.arguments import Parameters
 from training.results import Promoted

@@ -6,11 +6,11 @@ import threading
 
 import yaml
 
-from lab import ready, tenants, users
-from lab.apply import until_ready
+from lab import tenants, users
 from lab.errors import LabError
 from lab.faults.base import Fault
-from lab.kube import Object, Refused
+from lab.kube import Object, Refused, ready
+from lab.kube.apply import until_ready
 from lab.messages import mark, t
 from lab.settings import Tenant
 from lab.world import World

@@ -20,14 +20,14 @@ import pytest
 import yaml
 
 from kubeflow_lite.profiles import desired
-from lab import faults, fresh, manifests, settings, tenants, users, verify
+from lab import faults, fresh, settings, tenants, users, verify
 from lab.aws import resources
 from lab.aws.standin import StandIn
 from lab.checks.base import Result
 from lab.checks.probes import CLOCK
 from lab.clusters.sim import Sim
 from lab.errors import LabError
-from lab.kube import Cluster
+from lab.kube import Cluster, manifests
 from lab.settings import ROOT, Tenant
 from lab.world import World
 

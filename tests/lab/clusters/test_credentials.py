@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import manifests
 from lab.clusters import credentials
 from lab.errors import LabError
-from lab.images import PULL_SECRET
+from lab.kube import manifests
+from lab.kube.images import PULL_SECRET
 from lab.settings import Settings
 from tests.lab.clusters.programs import Programs
 

@@ -11,13 +11,13 @@ from threading import Event
 import pytest
 import yaml
 
-from lab import consent, manifests
-from lab.apply import apply
+from lab import consent
 from lab.clusters import footprint, guest
 from lab.clusters.base import IMAGES
 from lab.clusters.current import Current
 from lab.errors import LabError
-from lab.kube import Cluster
+from lab.kube import Cluster, manifests
+from lab.kube.apply import apply
 from lab.settings import Settings
 from tests.lab.clusters.conftest import Server
 from tests.lab.clusters.programs import Programs

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import manifests, tenants
+from lab import tenants
 from lab.clusters import kind as kind_module
 from lab.clusters.base import IMAGES
 from lab.clusters.kind import ADDONS, METRICS_SERVER, Kind
 from lab.errors import ClusterError
-from lab.kube import Object
+from lab.kube import Object, manifests
 from lab.settings import ROOT, Settings, load
 from tests.lab.clusters.conftest import Server
 from tests.lab.clusters.programs import Programs

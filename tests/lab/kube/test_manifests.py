@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import manifests, ready, tenants
+from lab import tenants
 from lab.aws import resources
 from lab.aws.base import Keys
 from lab.errors import LabError
-from lab.kube import Kind, Object
+from lab.kube import Kind, Object, manifests, ready
 from lab.settings import load
 
 SETTINGS = load()

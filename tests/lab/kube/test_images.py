@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab import images
+from lab.kube import images
 
 
 def pods(image: str) -> dict[str, object]:

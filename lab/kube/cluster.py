@@ -19,9 +19,9 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 
-from lab import images
 from lab.connection import Connection, connect
 from lab.errors import ClusterError
+from lab.kube import images
 from lab.messages import t
 
 Object: TypeAlias = dict[str, Any]

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TypeAlias, TypeVar
 
-from lab import manifests, ready
 from lab.errors import ClusterError, LabError
-from lab.kube import Cluster, Object, Refused
+from lab.kube import Cluster, Object, Refused, manifests, ready
 from lab.messages import t
 
 T = TypeVar("T")
