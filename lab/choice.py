@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.files import write_private
+from lab.host.files import write_private
 from lab.messages import t
 
 

@@ -6,18 +6,17 @@ import os
 import shutil
 import socket
 import sys
-from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-import yaml
 
-from lab import ports, proxies, tools
+from lab import kubeconfig, tools
 from lab.clusters.base import Finding
 from lab.errors import LabError
+from lab.host import ports, proxies
 from lab.messages import mark, t
 from lab.world import World
 
@@ -101,11 +100,11 @@ def _ending(path: Path) -> str:
     from cryptography import x509
 
     try:
-        user = yaml.safe_load(path.read_text())["users"][0]["user"]
-        if "client-certificate-data" not in user:
+        certificate = kubeconfig.read([path]).certificate
+        if not certificate:
             return ""  # a token, or a program that gets one
-        ends = x509.load_pem_x509_certificate(b64decode(user["client-certificate-data"])).not_valid_after_utc
-    except (OSError, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+        ends = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+    except (LabError, ValueError):
         return t("cannot be read")
     return t("ends {ends:%Y-%m-%d}", ends=ends) if ends < datetime.now(UTC) + timedelta(days=7) else ""
 

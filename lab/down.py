@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab import choice, ports, ui
+from lab import choice, ui
+from lab.host import ports
 from lab.messages import t
 from lab.world import World
 

@@ -16,7 +16,7 @@ from typing import Any
 from lab import tenants
 from lab.aws import resources
 from lab.errors import ClusterError, LabError
-from lab.files import write_private
+from lab.host.files import write_private
 from lab.kube import Cluster, Object, ready
 from lab.settings import ROOT, Tenant
 from lab.world import World

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.errors import LabError
+from lab.host.processes import Daemon
 from lab.kube import Cluster, Object
 from lab.messages import t
-from lab.processes import Daemon
 from lab.world import World
 
 DAEMONS = ("kubesim", "awssim")

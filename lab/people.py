@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import yaml
 
-from lab import databases, fresh, ports, tenants, users
+from lab import databases, fresh, tenants, users
 from lab.aws import resources
 from lab.errors import LabError
+from lab.host import ports
 from lab.messages import t
 from lab.settings import Settings, Tenant, TenantGroup, added_path, read_added, user_numbers
 from lab.world import World

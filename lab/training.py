@@ -16,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lab import shell
 from lab.errors import LabError
 from lab.experiments import dead, tables
 from lab.experiments.mlflow import Place
+from lab.host import shell
 from lab.kube import Cluster, Object, Refused, manifests, ready
 from lab.messages import t
 from lab.said import said

@@ -19,7 +19,7 @@ from lab import documents
 from lab.aws import routes
 from lab.aws.base import Keys
 from lab.errors import ClusterError, LabError
-from lab.files import write_private as write_private
+from lab.host.files import write_private as write_private
 from lab.kube import Cluster, Object
 from lab.messages import t
 from lab.settings import Settings, Tenant

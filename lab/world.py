@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import ClassVar
 
 from lab import aws as aws_providers
-from lab import choice, clusters, dryrun, proxies, settings, users
+from lab import choice, clusters, dryrun, settings, users
 from lab.aws.base import Keys
 from lab.aws.base import Provider as AwsProvider
 from lab.aws.clients import Clients, NoKeys
 from lab.choice import Choice
 from lab.clusters.base import Provider as ClusterProvider
 from lab.errors import Busy, LabError
+from lab.host import proxies
+from lab.host.processes import Daemon
 from lab.kube import Cluster
 from lab.messages import t
-from lab.processes import Daemon
 from lab.settings import Settings, Tenant
 
 

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import ports, shell
 from lab.aws import routes
 from lab.aws.base import Capabilities, Keys
 from lab.aws.standin import StandIn
 from lab.clusters import supply
 from lab.clusters.base import Finding
 from lab.errors import AwsError, LabError, ToolMissing
-from lab.files import write_private
+from lab.host import ports, shell
+from lab.host.files import write_private
 from lab.messages import mark, t
 from lab.settings import ROOT, Settings
 

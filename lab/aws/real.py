@@ -16,7 +16,7 @@ from typing import Any
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
 from lab.errors import AwsError
-from lab.files import write_private
+from lab.host.files import write_private
 from lab.messages import mark, t
 from lab.settings import Settings
 

@@ -6,20 +6,18 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from base64 import b64decode
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from lab import documents, ports, users
+from lab import kubeconfig, users
 from lab.aws import routes
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
-from lab.errors import AwsError
-from lab.files import write_private
+from lab.errors import AwsError, LabError
+from lab.host import ports
+from lab.host.files import write_private
+from lab.host.processes import Daemon
 from lab.messages import mark, t
-from lab.processes import Daemon
 from lab.settings import ROOT, Settings
 
 CAPABILITIES = Capabilities(enforces_iam=True, keeps_data=True, has_ecr=True, has_eks=True)
@@ -71,13 +69,13 @@ class StandIn:
     def _cluster(self) -> list[str]:
         """What `aws eks update-kubeconfig` is told: address and authority of whichever cluster the lab is on, as its own kubeconfig has them."""
         try:
-            found = documents.load((self.settings.state / "kubeconfig").read_text())["clusters"][0]["cluster"]
-            endpoint, authority = found["server"], b64decode(found["certificate-authority-data"]).decode()
-        except (OSError, ValueError, KeyError, IndexError, TypeError, yaml.YAMLError):
+            found = kubeconfig.read([self.settings.state / "kubeconfig"])
+            authority = found.authority
+        except LabError:  # not there yet, or not to be used: `up` says which, where it needs it
             return ["--eks-endpoint", f"https://127.0.0.1:{self.settings.ports.api}"]
         path = self.folder() / "eks-ca.crt"  # read when it is asked for: a cluster that was made anew has another
         write_private(path, authority)
-        return ["--eks-endpoint", endpoint, "--eks-ca", str(path)]
+        return ["--eks-endpoint", found.server, "--eks-ca", str(path)]
 
     @property
     def _setting(self) -> tuple[str, str]:

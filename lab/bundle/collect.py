@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from lab import shell, tools
+from lab import tools
 from lab.build.wheels import Target, pip, provide
 from lab.bundle import archive, locks, manifest
 from lab.bundle.install import sum_of
@@ -22,6 +22,7 @@ from lab.bundle.manifest import File, Manifest
 from lab.clusters import supply
 from lab.clusters.base import IMAGES, Provider
 from lab.errors import LabError, ToolMissing
+from lab.host import shell
 from lab.messages import t
 from lab.settings import ROOT, Settings
 from lab.world import World

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import yaml
-
-from lab import ports
-from lab.clusters import contexts, network
+from lab.clusters import network
 from lab.clusters.base import IMAGES, Capabilities, Finding, Image, answers
 from lab.errors import LabError
-from lab.files import write_private
+from lab.host import ports
+from lab.host.files import write_private
+from lab.kubeconfig import Context, files, read
 from lab.messages import mark, t
 from lab.settings import Settings
 
@@ -62,8 +61,8 @@ class Current:
         )
 
     @cached_property
-    def context(self) -> contexts.Context:
-        return contexts.read(self.source or contexts.files(os.environ), self.settings.context)
+    def context(self) -> Context:
+        return read(self.source or files(os.environ), self.settings.context)
 
     def question(self) -> str | None:
         """Which cluster it is, and what the lab would make there."""
@@ -240,10 +239,10 @@ def _refs(record: dict[str, Any]) -> list[Ref]:
     return [Ref(**item) for item in record.get("made") or []]
 
 
-def _address_towards(kubeconfig: Path) -> str:
+def _address_towards(path: Path) -> str:
     """This machine's address on the way to the cluster's API; 127.0.0.1 while that is not known."""
     try:
-        url = urlsplit(yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"])
-    except (OSError, KeyError, IndexError, TypeError, yaml.YAMLError):
+        url = urlsplit(read([path]).server)
+    except LabError:
         return "127.0.0.1"
     return network.towards(url.hostname or "", url.port or 443) or "127.0.0.1"

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import ports, tools
+from lab import tools
 from lab.bundle import shelf
 from lab.clusters import leftovers, network, render, supply
 from lab.clusters.base import Capabilities, Finding, Image, Own, answers
 from lab.clusters.current import Current
 from lab.errors import LabError
+from lab.host import ports
+from lab.host.processes import Daemon
 from lab.messages import mark, t
-from lab.processes import Daemon
 from lab.settings import Settings
 
 SERVICE = Path("/etc/rancher/k3s/k3s.yaml")

@@ -13,11 +13,12 @@ from threading import Event
 
 import yaml
 
-from lab import ports, shell, tools
+from lab import tools
 from lab.clusters import network, render, supply
 from lab.clusters.base import Capabilities, Finding, Image, Own, answers
 from lab.errors import ClusterError, LabError
-from lab.files import write_private
+from lab.host import ports, shell
+from lab.host.files import write_private
 from lab.kube import manifests
 from lab.messages import t
 from lab.settings import Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from lab import shell
 from lab.errors import LabError
+from lab.host import shell
 from lab.messages import t
 
 MOUNTS = Path("/proc/self/mounts")

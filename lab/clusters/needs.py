@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from lab import shell
 from lab import tools as catalogue
 from lab.clusters import supply
 from lab.clusters.base import Finding
 from lab.errors import LabError
+from lab.host import shell
 from lab.messages import mark, t
 from lab.settings import Settings
 

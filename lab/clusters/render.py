@@ -7,7 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from lab.files import write_private
+from lab.host.files import write_private
 from lab.kube import manifests
 from lab.settings import Settings
 

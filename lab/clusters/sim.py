@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import ports, shell
 from lab.clusters.base import Capabilities, Finding, Image, Own
 from lab.errors import LabError
+from lab.host import ports, shell
+from lab.host.processes import Daemon
 from lab.messages import mark, t
-from lab.processes import Daemon
 from lab.settings import ROOT, Settings
 
 CAPABILITIES = Capabilities(

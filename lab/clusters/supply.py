@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import shell
 from lab.bundle import shelf as bundled
 from lab.clusters.base import Image
 from lab.errors import LabError, ToolMissing
-from lab.files import write_private
+from lab.host import shell
+from lab.host.files import write_private
 from lab.messages import t
 from lab.settings import Settings
 

@@ -108,7 +108,8 @@ def env(ctx: Context, user: str = "") -> None:
 @command(help={"user": "as this tenant (the administrator)"})
 def kubectl(ctx: Context, user: str = "") -> None:
     """Run kubectl on the lab: ./inv kubectl -- get pods -A"""
-    from lab import shell, users, world
+    from lab import users, world
+    from lab.host import shell
 
     loaded = world.load()
     tool = shell.find("kubectl", hint=t("install kubectl, or use ./inv status and ./inv logs, which need none"))

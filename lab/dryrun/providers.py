@@ -14,7 +14,7 @@ from lab.clusters.base import Finding, Image
 from lab.dryrun import guard
 from lab.dryrun.aws import keys_of
 from lab.dryrun.record import Record
-from lab.files import write_private
+from lab.host.files import write_private
 from lab.messages import t
 from lab.settings import ROOT, Settings
 

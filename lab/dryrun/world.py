@@ -14,8 +14,8 @@ from lab.dryrun import aws, cluster, providers
 from lab.dryrun.overlay import Overlay
 from lab.dryrun.record import Record
 from lab.dryrun.scratch import Scratch
+from lab.host.processes import Daemon
 from lab.messages import t
-from lab.processes import Daemon
 from lab.world import World
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from lab.files import write_private
+from lab.host.files import write_private
 from lab.load import picture
 from lab.load.run import Load
 from lab.load.samples import Second, Sum, total

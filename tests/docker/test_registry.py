@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.processes import Daemon
+from lab.host.processes import Daemon
 from lab.settings import ROOT
 from lab.world import World
 from tests.docker.daemon import AS_REGISTRY, REGISTRY, Engine

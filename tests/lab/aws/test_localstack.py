@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import ports, settings
+from lab import settings
 from lab.aws import localstack
 from lab.aws.localstack import COMPOSE, IMAGE, PINNED, LocalStack
 from lab.errors import AwsError, LabError, ToolMissing
+from lab.host import ports
 from lab.settings import Settings
 from tests.lab.test_settings import MINIMAL, write
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from base64 import b64encode
 from pathlib import Path
 
-import yaml
-
 from lab.aws.clients import Clients
 from lab.aws.standin import StandIn
-from lab.files import write_private
+from lab.host.files import write_private
+from lab.kubeconfig import Context
 from lab.settings import load
 from tests.lab.aws.test_localstack import free_port
 from tests.lab.test_settings import MINIMAL, write
@@ -23,7 +22,7 @@ def described(aws: StandIn) -> tuple[str, str]:
 
 def kubeconfig(state: Path, authority: str) -> str:
     cluster = {"server": "https://10.0.0.9:6443", "certificate-authority-data": b64encode(authority.encode()).decode()}
-    write_private(state / "kubeconfig", yaml.safe_dump({"clusters": [{"name": "kind", "cluster": cluster}]}))
+    write_private(state / "kubeconfig", Context("kind", state, cluster, {}).alone())
     return cluster["certificate-authority-data"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError
-from lab.processes import Daemon
+from lab.host.processes import Daemon
 
 
 def test_start_and_stop(tmp_path: Path) -> None:

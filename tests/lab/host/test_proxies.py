@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab import proxies
+from lab.host import proxies
 
 
 def test_no_proxy_nothing_to_do() -> None:
