@@ -13,12 +13,12 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from lab import tenants
 from lab.aws import resources
 from lab.errors import ClusterError, LabError
 from lab.host.files import write_private
 from lab.kube import Cluster, Object, ready
 from lab.settings import ROOT, Tenant
+from lab.tenancy import tenants
 from lab.world import World
 
 _SOURCES = ("k8s", "images", "serving", "training", "kubeflow_lite", "kubesim", "awssim", "lab")

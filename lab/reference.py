@@ -14,8 +14,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lab import checks, errors, faults, messages, settings, users
+from lab import checks, errors, faults, messages, settings
 from lab.settings import ROOT
+from lab.tenancy import users
 
 PATH = ROOT / "docs" / "reference.md"
 _HEAD = """# Reference

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from lab import databases, fresh, passwords, tenants, users
+from lab import fresh
 from lab.aws import resources
 from lab.aws.base import Keys
 from lab.clusters import credentials, pulls
@@ -24,6 +24,7 @@ from lab.kube.manifests import K8S
 from lab.messages import plural, t
 from lab.progress import Progress, Step, Steps
 from lab.settings import Tenant
+from lab.tenancy import databases, passwords, tenants, users
 from lab.world import World
 
 NEEDED_DISK = 1_500_000_000  # bytes: images, databases and artifacts of a class

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lab import aws as aws_providers
-from lab import choice, clusters, dryrun, settings, users
+from lab import choice, clusters, dryrun, settings
 from lab.aws.base import Keys
 from lab.aws.base import Provider as AwsProvider
 from lab.aws.clients import Clients, NoKeys
@@ -24,6 +24,7 @@ from lab.host.processes import Daemon
 from lab.kube import Cluster
 from lab.messages import t
 from lab.settings import Settings, Tenant
+from lab.tenancy import users
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import kubeconfig, users
+from lab import kubeconfig
 from lab.aws import routes
 from lab.aws.base import Capabilities, Keys
 from lab.clusters.base import Finding
@@ -19,6 +19,7 @@ from lab.host.files import write_private
 from lab.host.processes import Daemon
 from lab.messages import mark, t
 from lab.settings import ROOT, Settings
+from lab.tenancy import users
 
 CAPABILITIES = Capabilities(enforces_iam=True, keeps_data=True, has_ecr=True, has_eks=True)
 

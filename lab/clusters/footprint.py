@@ -41,7 +41,7 @@ class Ref:
 
 def footprint(settings: Settings) -> list[Ref]:
     """For every tenant of the settings, started or not."""
-    from lab import tenants
+    from lab.tenancy import tenants
 
     shared = _shared()
     namespaces = {item["metadata"]["name"] for item in shared if item["kind"] == "Namespace"}

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 
-from lab import users
 from lab.aws import resources
 from lab.aws.clients import refused
 from lab.clusters import render
+from lab.tenancy import users
 from lab.world import World
 
 USER = "mlops-nodes"

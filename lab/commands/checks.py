@@ -96,9 +96,10 @@ def mend(ctx: Context, fault: str, user: str = "") -> None:
 def rehearse(ctx: Context, user: str = "07", fault: str = "", all_: bool = False) -> None:
     """Break, notice, mend, prove: one fault after another, with a report to print: ./inv rehearse --fault mlflow-down"""
     from lab import faults as known
-    from lab import users, verify, world
+    from lab import verify, world
     from lab.faults import rehearse as rehearsals
     from lab.reports import rehearsal
+    from lab.tenancy import users
 
     loaded = world.load()
     chosen = [known.find(fault)] if fault else known.REGISTRY

@@ -98,7 +98,8 @@ def env(ctx: Context, user: str = "") -> None:
     """Print a tenant's environment: eval "$(./inv env --user 01)" """
     import shlex
 
-    from lab import users, world
+    from lab import world
+    from lab.tenancy import users
 
     loaded = world.load()
     for key, value in users.environment(loaded.settings, loaded.settings.one(user)).items():
@@ -108,8 +109,9 @@ def env(ctx: Context, user: str = "") -> None:
 @command(help={"user": "as this tenant (the administrator)"})
 def kubectl(ctx: Context, user: str = "") -> None:
     """Run kubectl on the lab: ./inv kubectl -- get pods -A"""
-    from lab import users, world
+    from lab import world
     from lab.host import shell
+    from lab.tenancy import users
 
     loaded = world.load()
     tool = shell.find("kubectl", hint=t("install kubectl, or use ./inv status and ./inv logs, which need none"))

@@ -6,13 +6,13 @@ import threading
 
 import yaml
 
-from lab import tenants, users
 from lab.errors import LabError
 from lab.faults.base import Fault
 from lab.kube import Object, Refused, ready
 from lab.kube.apply import until_ready
 from lab.messages import mark, t
 from lab.settings import Tenant
+from lab.tenancy import tenants, users
 from lab.world import World
 
 APPS = "apps/v1"

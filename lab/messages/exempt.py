@@ -65,7 +65,7 @@ NOT_WORDS: Mapping[str, frozenset[str]] = {
     ),  # kubernetes.io/change-cause: kept in the cluster
     "lab/settings.py": frozenset({"Value error, "}),  # pydantic says so
     "lab/training.py": frozenset({"training failed: ", "promotion failed: "}),  # the program in the Job says so
-    "lab/users.py": frozenset(
+    "lab/tenancy/users.py": frozenset(
         {
             "client auth",
             "approved by invoke up",

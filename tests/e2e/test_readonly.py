@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from lab import checks, clusters, settings, users, verify
+from lab import checks, clusters, settings, verify
 from lab.aws.base import Keys, Provider
 from lab.aws.clients import Clients
 from lab.aws.real import Real
@@ -24,6 +24,7 @@ from lab.checks.runner import run
 from lab.clusters.current import Current
 from lab.errors import LabError
 from lab.kube import Cluster, Refused
+from lab.tenancy import users
 from lab.world import World
 from tests.e2e.conftest import Lab
 

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from kubeflow_lite.profiles import desired
-from lab import faults, fresh, settings, tenants, users, verify
+from lab import faults, fresh, settings, verify
 from lab.aws import resources
 from lab.aws.standin import StandIn
 from lab.checks.base import Result
@@ -29,6 +29,7 @@ from lab.clusters.sim import Sim
 from lab.errors import LabError
 from lab.kube import Cluster, manifests
 from lab.settings import ROOT, Tenant
+from lab.tenancy import tenants, users
 from lab.world import World
 
 

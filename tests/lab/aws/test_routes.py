@@ -7,11 +7,12 @@ from pathlib import Path
 import boto3
 import pytest
 
-from lab import settings, users
+from lab import settings
 from lab.aws import detect, routes
 from lab.aws.base import Keys
 from lab.aws.real import Real
 from lab.settings import Settings
+from lab.tenancy import users
 from tests.lab.test_settings import MINIMAL, write
 
 S3, OURS = "http://127.0.0.1:4566", "http://127.0.0.1:4567"

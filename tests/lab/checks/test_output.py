@@ -9,10 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab import checks, fresh, users, verify
+from lab import checks, fresh, verify
 from lab.checks.base import Check, Failed, Result, Subject
 from lab.errors import LabError
 from lab.reports import html as page
+from lab.tenancy import users
 from lab.verify import Output
 from lab.world import World
 from tests.lab.test_verify import world_in

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import tenants
 from lab.clusters import kind as kind_module
 from lab.clusters.base import IMAGES
 from lab.clusters.kind import ADDONS, METRICS_SERVER, Kind
 from lab.errors import ClusterError
 from lab.kube import Object, manifests
 from lab.settings import ROOT, Settings, load
+from lab.tenancy import tenants
 from tests.lab.clusters.conftest import Server
 from tests.lab.clusters.programs import Programs
 from tests.lab.clusters.test_kind import exists

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import tenants
 from lab.aws import resources
 from lab.aws.base import Keys
 from lab.errors import LabError
 from lab.kube import Kind, Object, manifests, ready
 from lab.settings import load
+from lab.tenancy import tenants
 
 SETTINGS = load()
 USER07 = SETTINGS.one("07")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import settings, tenants, users
+from lab import settings
 from lab.aws import resources
 from lab.aws.standin import StandIn
 from lab.clusters.sim import Sim
+from lab.tenancy import tenants, users
 from lab.world import World
 from tests.lab.aws.test_localstack import free_port
 from tests.lab.test_settings import MINIMAL, write

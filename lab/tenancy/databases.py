@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from threading import Event
 
-from lab import passwords
 from lab.kube import Cluster, Object, manifests, ready
 from lab.kube.apply import rerun, until_ready
 from lab.kube.manifests import K8S
+from lab.tenancy import passwords
 
 JOB, NAMESPACE = "mlflow-databases", passwords.NAMESPACE
 MADE = "mlops-lab/databases"

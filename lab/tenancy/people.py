@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 
 import yaml
 
-from lab import databases, fresh, tenants, users
+from lab import fresh
 from lab.aws import resources
 from lab.errors import LabError
 from lab.host import ports
 from lab.messages import t
 from lab.settings import Settings, Tenant, TenantGroup, added_path, read_added, user_numbers
+from lab.tenancy import databases, tenants, users
 from lab.world import World
 
 QUOTAS = {"student": ("8", "16Gi"), "instructor": ("16", "32Gi")}  # CPU cores and memory, as the course gives them

@@ -6,8 +6,8 @@ import secrets
 from base64 import b64decode
 from collections.abc import Collection, Iterable
 
-from lab import tenants
 from lab.kube import Cluster
+from lab.tenancy import tenants
 
 NAMESPACE = "mlflow-system"
 
