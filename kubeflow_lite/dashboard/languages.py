@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeVar
 
+T = TypeVar("T")
 Language = Literal["en", "ko"]
 LANGUAGES: Mapping[Language, str] = {"en": "English", "ko": "한국어"}
 
@@ -175,8 +176,8 @@ class Translate:
         text = WORDS[key][self._at]
         return text.format(**names) if names else text
 
-    def either(self, english: str, korean: str) -> str:
-        """Of two texts that the cluster gives, the one in this language where there is one."""
+    def either(self, english: T, korean: T) -> T:
+        """Of two texts (or lists of lines) that the cluster gives, the one in this language where there is one."""
         return korean if self._at and korean else english
 
 

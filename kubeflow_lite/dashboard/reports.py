@@ -39,6 +39,8 @@ class Result:
     message: str = ""
     hint: str = ""
     cause: str = ""
+    message_ko: str = ""
+    hint_ko: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ class Request:
     at: str
     state: str
     message: str
+    message_ko: str
     lines: tuple[str, ...]
+    lines_ko: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -180,9 +184,7 @@ def _read(text: str) -> Report | None:
         namespace=_text(told, "namespace"),
         at=_text(told, "at"),
         results=tuple(
-            Result(
-                _text(one, "code"), _text(one, "state"), _text(one, "message"), _text(one, "hint"), _text(one, "cause")
-            )
+            Result(*(_text(one, key) for key in ("code", "state", "message", "hint", "cause", "message_ko", "hint_ko")))
             for one in _dicts(told.get("checks"))
         ),
         bucket=Bucket(_text(bucket, "name"), int(bucket.get("objects") or 0), size),
@@ -252,8 +254,14 @@ def _request(config_map: Object) -> Request:
         at=_text(data, "at") or str(metadata(config_map).get("creationTimestamp") or ""),
         state=_text(data, "state") or "waiting",
         message=_text(data, "message"),
-        lines=tuple(line for line in _text(data, "log").splitlines() if line),
+        message_ko=_text(data, "message_ko"),
+        lines=_lines(data, "log"),
+        lines_ko=_lines(data, "log_ko"),
     )
+
+
+def _lines(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(line for line in _text(data, key).splitlines() if line)
 
 
 def alive(leases: Iterable[Object], at: datetime) -> bool:

@@ -1,4 +1,6 @@
-"""`python -m lab.agent`: watch, check, publish, carry out, until SIGTERM. Settings come from lab.yaml and LAB_* as everywhere."""
+"""`python -m lab.agent`: watch, check, publish, carry out, until SIGTERM. Settings come from lab.yaml and LAB_* as everywhere, but for
+LAB_LANG: what it publishes is in both languages, its log in English.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import checks, fresh, world
+from lab import checks, fresh, messages, world
 from lab.agent import eyes, objects
 from lab.agent.due import Due
 from lab.agent.errands import Errands
 from lab.agent.rounds import Rounds
 from lab.errors import LabError
 from lab.faults import REGISTRY
+from lab.messages import both
 from lab.settings import ROOT, Tenant, added_path
 from lab.world import World
 
@@ -29,8 +32,16 @@ BEAT = 4.0
 FILES = 0.5
 
 
+class _English(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return both.english(super().format(record))
+
+
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(threadName)s: %(message)s")
+    messages.use("both")
+    to_log = logging.StreamHandler()
+    to_log.setFormatter(_English("%(asctime)s %(levelname)s %(threadName)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_log])
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -38,7 +49,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 0
     except LabError as error:
-        print(f"{error.message}\n  → {error.hint}", file=sys.stderr)
+        print(both.english(f"{error.message}\n  → {error.hint}"), file=sys.stderr)
         return error.exit_code
     return 0
 

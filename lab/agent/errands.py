@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from lab import faults
 from lab.agent.due import Due
 from lab.agent.eyes import changes
-from lab.agent.objects import KIND, NAMESPACE, Request, now
+from lab.agent.objects import KIND, NAMESPACE, Request, in_both, now
 from lab.errors import LabError
 from lab.faults import rehearse as rehearsals
 from lab.kube import Kind, Object, Refused
@@ -69,7 +69,7 @@ class Errands:
             self._answer(request, state="failed", message=t("the agent was started anew meanwhile; press again"))
         elif request.verb == "verify":
             self._due.touch([request.user] if request.user else None)
-            self._answer(request, state="done", message="checking")
+            self._answer(request, state="done", message=t("checking"))
         else:
             self._waiting.put(request)
 
@@ -94,7 +94,8 @@ class Errands:
         self._due.touch([request.user] if request.user else None)
 
     def _answer(self, request: Request, *, state: str, message: str = "", log: list[str] | None = None) -> None:
-        data = {"state": state, "message": message, "log": "\n".join((log or [])[-LINES:]), "changed": now()}
+        said = in_both(message=message, log="\n".join((log or [])[-LINES:]))
+        data = {"message": "", "message_ko": "", "log": "", "log_ko": ""} | said | {"state": state, "changed": now()}
         try:
             self._world.cluster.patch("v1", "ConfigMap", request.name, {"data": data}, NAMESPACE)
         except Refused as error:

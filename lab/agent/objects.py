@@ -19,6 +19,7 @@ from lab.checks.base import Check, Result
 from lab.faults.base import Fault
 from lab.faults.words import WORDS
 from lab.kube import Object
+from lab.messages import both
 from lab.messages import catalogue as catalogue_file
 from lab.settings import Settings, Tenant
 from lab.world import World
@@ -90,8 +91,15 @@ def report(
 
 
 def _result(result: Result) -> dict[str, str]:
-    kept = ("code", "state", "message", "hint", "cause")
-    return {key: str(getattr(result, key)) for key in kept if getattr(result, key)}
+    found = {"code": result.code, "state": result.state, "cause": result.cause}
+    return {key: text for key, text in found.items() if text} | in_both(message=result.message, hint=result.hint)
+
+
+def in_both(**texts: str) -> dict[str, str]:
+    """Each text in English, and as NAME_ko in Korean where that is another: the page is in its reader's language."""
+    said = {key: both.english(text) for key, text in texts.items() if text}
+    translated = {key: both.korean(text) for key, text in texts.items()}
+    return said | {f"{key}_ko": translated[key] for key in said if translated[key] != said[key]}
 
 
 def commands(settings: Settings, tenant: Tenant) -> list[dict[str, str]]:

@@ -15,6 +15,8 @@ loop throws away, and one call cannot forget the other half. The .po file itself
 when the first Korean text is asked for: there is no compiled file that could be stale, and English costs nothing at all. And this
 package is the standard library only, for `./inv up --bundle` speaks before anything is installed.
 
+Who publishes for readers that are not known yet says both at once: `use("both")`, see `lab.messages.both`.
+
 Not translated: what other programs said (kubectl, AWS, the API server), names of things, commands, keys of JSON. What the lab's own programs
 say in English (training in its Job, the iris service), and pydantic of lab.yaml, `lab.said` finds in the catalogue by its shape.
 """
@@ -22,10 +24,12 @@ say in English (training in its Job, the iris service), and pydantic of lab.yaml
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Literal
 
-Language = Literal["en", "ko"]
+Language = Literal["en", "ko", "both"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
+"""Those a person may choose."""
 VARIABLE = "LAB_LANG"
 
 _chosen: Language | None = None
@@ -34,14 +38,22 @@ _korean: dict[str, str] = {}
 
 def t(message: str, /, **values: object) -> str:
     """`message` in the user's language with `values` in its {places}; without values it is not formatted, braces are braces."""
-    text = translations().get(message, message)
-    return text.format_map(values) if values else text
+    return _said(message, translations().get(message, message), values)
 
 
 def plural(one: str, many: str, /, *, count: int, **values: object) -> str:
     """`one` or `many`, which may both have {count}; Korean has one form."""
-    found = translations().get(one)
-    return (found or (one if count == 1 else many)).format_map({"count": count, **values})
+    english = one if count == 1 else many
+    return _said(english, translations().get(one, english), {"count": count, **values})
+
+
+def _said(english: str, translated: str, values: Mapping[str, object]) -> str:
+    text = translated.format_map(values) if values else translated
+    if language() != "both":
+        return text
+    from lab.messages import both
+
+    return both.pair(english.format_map(values) if values else english, text)
 
 
 def mark(message: str, /) -> str:
@@ -58,7 +70,7 @@ def language() -> Language:
 
 
 def use(chosen: Language) -> None:
-    """From now on, whatever LAB_LANG says: `./inv verify --lang ko`, and tests."""
+    """From now on, whatever LAB_LANG says: `./inv verify --lang ko`, the agent, and tests."""
     global _chosen
     _chosen = chosen
 

@@ -60,11 +60,13 @@ NOT_WORDS: Mapping[str, frozenset[str]] = {
         }
     ),
     "lab/quality.py": frozenset({"from importlinter.cli import lint_imports_command; lint_imports_command()"}),
-    "lab/rollout.py": frozenset(
+    "lab/serving/rollout.py": frozenset(
         {"rollout to {}", "rollback to revision {}"}
     ),  # kubernetes.io/change-cause: kept in the cluster
     "lab/settings.py": frozenset({"Value error, "}),  # pydantic says so
-    "lab/training.py": frozenset({"training failed: ", "promotion failed: "}),  # the program in the Job says so
+    "lab/experiments/training.py": frozenset(
+        {"training failed: ", "promotion failed: "}
+    ),  # the program in the Job says so
     "lab/tenancy/users.py": frozenset(
         {
             "client auth",

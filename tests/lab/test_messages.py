@@ -19,7 +19,8 @@ from rich.cells import cell_len
 
 from lab import messages
 from lab.checks.base import Result
-from lab.messages import catalogue, cells, sources
+from lab.errors import LabError
+from lab.messages import both, catalogue, cells, sources
 from lab.messages.exempt import NOT_WORDS
 from lab.reports import text
 from lab.settings import ROOT
@@ -248,6 +249,17 @@ def test_the_language_is_chosen() -> None:
     assert messages.t("no pod starts") == "no pod starts", "a text without a translation is shown in English"
     assert messages.plural("{count} tenant", "{count} tenants", count=2) == "테넌트 2명"
     assert messages.plural("{count} tenant", "{count} tenants", count=1) == "테넌트 1명"
+
+
+def test_a_text_in_both_languages_comes_apart_wherever_it_went() -> None:
+    messages.use("both")
+    inner = messages.t("no tenant has been started")
+    outer = f"KF01: {messages.t('it could not be mended: {why}', why=LabError(inner))}; {messages.t('none')}"
+    assert both.english(outer) == "KF01: it could not be mended: no tenant has been started; none"
+    assert both.korean(outer) == "KF01: 복구하지 못했습니다: 시작된 테넌트가 없습니다; 없음"
+    counted = messages.plural("{count} tenant", "{count} tenants", count=2)
+    assert (both.english(counted), both.korean(counted)) == ("2 tenants", "테넌트 2명")
+    assert messages.t("no pod starts") == "no pod starts", "nothing to take apart"
 
 
 def test_braces_are_braces_where_there_are_no_values() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab import messages
 from lab.benches.classroom import CLASS, World, green, red
 from tests.ui.conftest import Metrics
 from tests.ui.contrast import LOW
@@ -20,15 +21,21 @@ PATIENCE = 45_000
 """Milliseconds; what is measured is printed, and asserted against generous bounds only: other programs share this machine."""
 CELL = "#c-07-KF02"
 OWNER = (
-    "owner: expected user07@mlops.local, found user@example.com",
+    "owner of profile-user07: expected user07@mlops.local, found user@example.com",
     "kubectl patch profile profile-user07 --type=merge",
 )
 
 
 def break_owner(world: World) -> float:
-    """Make user07's report red; returns when."""
+    """Make user07's report red, in the words of the check, which the agent has in both languages; returns when."""
     tenant = world.tenant("07")
-    world.report(tenant, red(green(tenant), "KF02", *OWNER))
+    messages.use("both")
+    try:
+        seen = {"profile": tenant.profile, "email": tenant.email, "owner": "user@example.com"}
+        message = messages.t("owner of {profile}: expected {email}, found {owner}", **seen)
+        world.report(tenant, red(green(tenant), "KF02", message, OWNER[1]))
+    finally:
+        messages.use("en")
     return time.monotonic()
 
 
@@ -268,6 +275,24 @@ def test_korean_and_dark_stay_chosen(visitor: Any, world: World) -> None:
         "in the server's answer, no flash"
     )
     someone.picture("korean-dark")
+
+
+def test_two_viewers_read_two_languages_at_the_same_time(visitor: Any, world: World) -> None:
+    """What a check saw is the reader's too: the dialog, and what server-sent events bring while both look."""
+    instructor, tenant = visitor().sign_in(), visitor(locale="ko-KR").sign_in("kubeflow-user07", "default-editor")
+    seen = {"en": "found user@example.com", "ko": "실제 user@example.com"}
+    try:
+        break_owner(world)
+        told = tenant.locator("#p-checks li.fail")
+        told.wait_for(timeout=PATIENCE)
+        assert seen["ko"] in told.inner_text()
+        assert seen["en"] not in told.inner_text()
+        instructor.locator(f"{CELL}.fail").click(timeout=PATIENCE)
+        dialog = instructor.get_by_role("dialog").inner_text()
+        assert seen["en"] in dialog
+        assert seen["ko"] not in dialog
+    finally:
+        mend_owner(world)
 
 
 PAINT = """() => new Promise((done) => new PerformanceObserver((list) => {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
 
 from kubeflow_lite.dashboard import pressing, reports
-from lab import checks, faults, settings
+from lab import checks, faults, messages, settings
 from lab.agent import eyes, objects
 from lab.agent.errands import VERBS
 from lab.agent.objects import Bucket, Request
 from lab.checks.base import Result
+from lab.messages import t
 from lab.world import World
 
 SETTINGS = settings.load(environ={})
@@ -24,6 +26,14 @@ class Lab:
     """So much of a World as a fault's words need."""
 
     settings = SETTINGS
+
+
+@pytest.fixture
+def both_languages() -> Iterator[None]:
+    """As the agent speaks."""
+    messages.use("both")
+    yield
+    messages.use("en")
 
 
 def result(code: str, state: str, **more: str) -> Result:
@@ -40,6 +50,29 @@ def test_a_report_arrives_as_it_was_sent() -> None:
     assert found.result("KF03").cause == "KF02"
     assert found.bucket == reports.Bucket("mlops-training-user07", 3, "2 KiB")
     assert "./inv env --user 07" in found.commands[0].command
+
+
+def test_what_a_check_saw_arrives_in_both_languages(both_languages: None) -> None:
+    why = t("nobody")
+    seen = t("{namespace} is Active", namespace="kubeflow-user07")
+    owner = t("namespaceAdmin is bound to {owners}, not {email}", owners=why, email="a@b")
+    results = [result("KF01", "pass", message=seen), result("KF05", "fail", message=owner, hint="kubectl")]
+    sent = objects.report(SETTINGS, STUDENT, results, seconds=0.4, bucket=None)
+    found = reports.reports([sent])[STUDENT.namespace]
+    whole = found.result("KF01")
+    assert (whole.message, whole.message_ko) == ("kubeflow-user07 is Active", "kubeflow-user07: Active")
+    broken = found.result("KF05")
+    assert broken.message == "namespaceAdmin is bound to nobody, not a@b"
+    assert re.search("[가-힣]", broken.message_ko)
+    assert "nobody" not in broken.message_ko
+    assert (broken.hint, broken.hint_ko) == ("kubectl", ""), "a command is the same in every language"
+
+
+def test_what_became_of_a_button_is_told_in_both_languages(both_languages: None) -> None:
+    told = objects.in_both(message=t("{name} of {user} is mended", name="mlflow-down", user="user07"), log="  ✗ ML06")
+    assert (told["message"], told["log"]) == ("mlflow-down of user07 is mended", "  ✗ ML06")
+    assert re.search("[가-힣]", told["message_ko"])
+    assert "log_ko" not in told
 
 
 def test_aws_that_says_nothing_is_no_empty_bucket() -> None:
