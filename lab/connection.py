@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,13 @@ from typing import Any
 import urllib3
 import yaml
 
-from lab import documents
-from lab.errors import ClusterError
+from lab.errors import ClusterError, LabError
+from lab.kubeconfig import Context, read
 from lab.messages import t
 
 CONNECTIONS = 24  # kept open; the lab's threads share them
-_CLUSTER_FIELDS = {"server", "certificate-authority", "certificate-authority-data"}
-_USER_FIELDS = {"client-certificate", "client-certificate-data", "client-key", "client-key-data", "token"}
+_CLUSTER_FIELDS = {"server", "certificate-authority-data"}
+_USER_FIELDS = {"client-certificate-data", "client-key-data", "token"}
 
 
 @dataclass(frozen=True)
@@ -40,59 +39,35 @@ def connect(kubeconfig: Path, context: str | None = None, *, environ: Mapping[st
 
     `environ` is what a sign-in program named in it (`aws eks get-token`) finds in its environment beside the shell's own.
     """
-    cluster, user = _chosen(kubeconfig, context)
-    if set(cluster) <= _CLUSTER_FIELDS and set(user) <= _USER_FIELDS:
-        return _plain(kubeconfig, cluster, user)
+    try:
+        chosen = read([kubeconfig], context or "")
+        if set(chosen.cluster) <= _CLUSTER_FIELDS and set(chosen.user) <= _USER_FIELDS:
+            return _plain(chosen)
+    except (LabError, ssl.SSLError) as error:
+        raise ClusterError(
+            t("{kubeconfig} cannot be used: {what}", kubeconfig=kubeconfig, what=error), "./inv up writes it"
+        ) from None
     return _official(kubeconfig, context, environ or {})
 
 
-def _chosen(kubeconfig: Path, context: str | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    try:
-        config = documents.load(kubeconfig.read_text())
-        name = context or config["current-context"]
-        pair = _named(config["contexts"], name)["context"]
-        return _named(config["clusters"], pair["cluster"])["cluster"], _named(config["users"], pair["user"])["user"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        what = t("no {key!r} in it", key=error.args[0]) if isinstance(error, KeyError) else str(error).split("\n", 1)[0]
-        raise ClusterError(
-            t("{kubeconfig} is not a kubeconfig that can be used: {what}", kubeconfig=kubeconfig, what=what),
-            "./inv up writes it",
-        ) from None
+def _plain(chosen: Context) -> Connection:
+    pool = urllib3.PoolManager(maxsize=CONNECTIONS, ssl_context=trust(chosen))
+    headers = {"Authorization": f"Bearer {chosen.user['token']}"} if "token" in chosen.user else {}
+    return Connection(chosen.server, pool, lambda: dict(headers))
 
 
-def _named(entries: list[Any], name: str) -> Any:
-    for entry in entries:
-        if entry["name"] == name:
-            return entry
-    raise KeyError(name)
-
-
-def _plain(kubeconfig: Path, cluster: Mapping[str, str], user: Mapping[str, str]) -> Connection:
-    pool = urllib3.PoolManager(maxsize=CONNECTIONS, ssl_context=trust(kubeconfig.parent, cluster, user))
-    headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-    return Connection(cluster["server"].rstrip("/"), pool, lambda: dict(headers))
-
-
-def trust(folder: Path, cluster: Mapping[str, str], user: Mapping[str, str]) -> ssl.SSLContext:
-    """TLS with the cluster's CA and the user's certificate; file names are relative to `folder`."""
-    authority = _content(folder, cluster, "certificate-authority")
-    made = ssl.create_default_context(cadata=authority.decode() if authority else None)
-    certificate, key = _content(folder, user, "client-certificate"), _content(folder, user, "client-key")
-    if certificate and key:
+def trust(chosen: Context) -> ssl.SSLContext:
+    """TLS with the cluster's authority and the user's certificate."""
+    made = ssl.create_default_context(cadata=chosen.authority or None)
+    if chosen.certificate and chosen.key:
         # ssl reads keys from files only; this one is in memory.
         file = os.memfd_create("client")
         try:
-            os.write(file, certificate + b"\n" + key)
+            os.write(file, f"{chosen.certificate}\n{chosen.key}".encode())
             made.load_cert_chain(f"/proc/self/fd/{file}")
         finally:
             os.close(file)
     return made
-
-
-def _content(folder: Path, fields: Mapping[str, str], name: str) -> bytes:
-    if f"{name}-data" in fields:
-        return b64decode(fields[f"{name}-data"])
-    return (folder / fields[name]).read_bytes() if name in fields else b""
 
 
 def _official(kubeconfig: Path, context: str | None, environ: Mapping[str, str]) -> Connection:

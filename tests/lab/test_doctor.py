@@ -14,7 +14,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,6 +24,7 @@ from lab.aws.standin import StandIn
 from lab.clusters.base import Finding
 from lab.clusters.sim import Sim
 from lab.errors import LabError
+from lab.kubeconfig import Context
 from lab.settings import ROOT
 from lab.world import World
 from tests.lab.bundle.offline import needs_namespaces
@@ -46,7 +46,7 @@ def certificate(days: float) -> str:
 
 def kubeconfig(path: Path, user: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump({"users": [{"name": "a", "user": user}]}))
+    path.write_text(Context("a", path, {}, user).alone())
 
 
 def test_proxies_that_know_no_local_names() -> None:
