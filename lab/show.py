@@ -20,10 +20,10 @@ from lab.status import Status, urls
 from lab.world import World
 
 if TYPE_CHECKING:
+    from lab.experiments.training import TrainResult
     from lab.faults.base import Fault
     from lab.progress import Progress
-    from lab.serving import Prediction
-    from lab.training import TrainResult
+    from lab.serving.client import Prediction
 
 console = Console(highlight=False, soft_wrap=True)
 

@@ -38,7 +38,8 @@ def train(
     json_: bool = False,
 ) -> None:
     """Train the iris model as a Kubernetes Job: ./inv train --n-estimators 200"""
-    from lab import show, training, world
+    from lab import show, world
+    from lab.experiments import training
 
     options = training.Options(
         n_estimators=n_estimators,

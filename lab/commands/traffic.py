@@ -11,9 +11,10 @@ from lab.messages import t
 @command(help={"features": "sepal length, sepal width, petal length, petal width in cm", "json_": "print JSON"})
 def predict(ctx: Context, features: str = "", json_: bool = False) -> None:
     """Ask the iris service: ./inv predict --features 5.1,3.5,1.4,0.2"""
-    from lab import serving, show, world
+    from lab import show, world
+    from lab.serving import client
 
-    answer = serving.predict_text(f"http://127.0.0.1:{world.load().settings.ports.serving}", features)
+    answer = client.predict_text(f"http://127.0.0.1:{world.load().settings.ports.serving}", features)
     show.predicted(answer, as_json=json_)
 
 
@@ -85,8 +86,8 @@ def load(
 )
 def rollout(ctx: Context, image: str = "") -> None:
     """Another release of the iris service, pod by pod: ./inv rollout --image ops-demo:serving-v2"""
-    from lab import rollout as releases
     from lab import world
+    from lab.serving import rollout as releases
 
     releases.rollout(world.load(), image, print)
 
@@ -94,7 +95,7 @@ def rollout(ctx: Context, image: str = "") -> None:
 @command(changes=True, help={"to": "a revision's number (the one before)"})
 def rollback(ctx: Context, to: str = "") -> None:
     """Back to the release before: ./inv rollback"""
-    from lab import rollout as releases
     from lab import world
+    from lab.serving import rollout as releases
 
     releases.rollback(world.load(), to, print)

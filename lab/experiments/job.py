@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lab import training
+from lab.experiments import training
 from lab.experiments.mlflow import Place
 from lab.kube import Object, ready
 from lab.messages import t

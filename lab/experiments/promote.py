@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab import training
 from lab.errors import LabError
+from lab.experiments import training
 from lab.experiments.mlflow import Place
 from lab.experiments.runs import find
 from lab.messages import t

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab import training
 from lab.errors import LabError
+from lab.experiments import training
 from lab.experiments.compare import CODE, packages
 from lab.experiments.mlflow import Place, Run
 from lab.experiments.runs import find

@@ -14,9 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import training
 from lab.errors import LabError
-from lab.experiments import dead, grid, job, leaderboard, promote, tables
+from lab.experiments import dead, grid, job, leaderboard, promote, tables, training
 from lab.experiments.leaderboard import Row
 from lab.experiments.mlflow import Mlflow, Place, Run
 from lab.kube import Object, ready

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lab import serving
 from lab.errors import LabError
 from lab.kube import Cluster
 from lab.load import watch
@@ -18,6 +17,7 @@ from lab.load.patterns import Pattern
 from lab.load.samples import Samples, total
 from lab.load.watch import Look
 from lab.messages import t
+from lab.serving import client
 
 PATIENCE = 240.0
 """How long the load goes on as a trickle, at most, until the replicas are down again: stabilization windows, and a round or two."""
@@ -170,11 +170,11 @@ def milliseconds(value: float | None) -> str:
 
 def target(port: int, *, number: int = 200, seed: int = 1) -> Target:
     """The service behind a port of this machine, and rows within what its model was trained on. Raises LabError where it has no model yet."""
-    model = serving.model(f"http://127.0.0.1:{port}")
+    model = client.model(f"http://127.0.0.1:{port}")
     random_ = random.Random(seed)
     try:
         ranges = [feature["trained_on"] for feature in model["features"]]
         rows = [[round(random_.uniform(low, high), 2) for low, high in ranges] for _ in range(number)]
     except (LookupError, TypeError, ValueError) as error:
         raise LabError(t("what answers at port {port} is not the iris service", port=port), "./inv doctor") from error
-    return Target("127.0.0.1", port, [serving.body(row) for row in rows])
+    return Target("127.0.0.1", port, [client.body(row) for row in rows])

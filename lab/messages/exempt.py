@@ -12,6 +12,7 @@ NOT_WORDS: Mapping[str, frozenset[str]] = {
     "lab/aws/routes.py": frozenset({"services = lab"}),
     "lab/benches/aws.py": frozenset({"sync again"}),
     "lab/benches/dashboard.py": frozenset({"apt-get install chromium", "wrong owner"}),
+    "lab/benches/kubesim.py": frozenset({"kube-apiserver 1.36"}),
     "lab/benches/serve.py": frozenset(
         {
             "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execvp(sys.argv[2], sys.argv[2:])",
@@ -49,6 +50,7 @@ NOT_WORDS: Mapping[str, frozenset[str]] = {
     "lab/experiments/grid.py": frozenset({"argument "}),  # argparse says so
     "lab/experiments/mlflow.py": frozenset({"name = '{}'"}),
     "lab/experiments/show.py": frozenset({"accuracy"}),  # a metric's key
+    "lab/experiments/training.py": frozenset({"training failed: ", "promotion failed: "}),  # the Job's program says so
     "lab/load/run.py": frozenset({"   - ms", "{} ms"}),
     "lab/push/__init__.py": frozenset({"PUT /v2/{}/blobs/{} ({} bytes)"}),
     "lab/push/layout.py": frozenset(  # an image's own labels and history
@@ -64,9 +66,6 @@ NOT_WORDS: Mapping[str, frozenset[str]] = {
         {"rollout to {}", "rollback to revision {}"}
     ),  # kubernetes.io/change-cause: kept in the cluster
     "lab/settings.py": frozenset({"Value error, "}),  # pydantic says so
-    "lab/experiments/training.py": frozenset(
-        {"training failed: ", "promotion failed: "}
-    ),  # the program in the Job says so
     "lab/tenancy/users.py": frozenset(
         {
             "client auth",

@@ -11,11 +11,14 @@ import pytest
 from pydantic import ValidationError
 from rich.cells import cell_len
 
-from lab import messages, said, serving, training
-from lab.benches import rows
+from kubesim.bench.__main__ import KUBERNETES, show, show_json
+from kubesim.bench.measure import Row as Measured
+from lab import messages, said
+from lab.benches import kubesim, rows
 from lab.benches.rows import Row
 from lab.errors import LabError, SettingsError
-from lab.experiments import grid, tables
+from lab.experiments import grid, tables, training
+from lab.serving import client
 from lab.settings import ROOT, load
 
 HANGUL = re.compile("[가-힣]")
@@ -122,9 +125,9 @@ def test_a_table_is_refused_in_korean(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_korean")
 def test_what_the_service_refuses_is_told_in_korean() -> None:
     detail = b'{"detail": [{"msg": "3 values, but the model takes 4: a, b, c, d", "type": "length", "loc": ["body"]}]}'
-    error = serving._refused(422, detail)
+    error = client._refused(422, detail)
     assert error.message == "값이 3개인데 모델은 4개를 받습니다: a, b, c, d"
-    assert "답할 모델이 없습니다" in serving._refused(503, b'{"detail": "no model to answer with: MLflow"}').message
+    assert "답할 모델이 없습니다" in client._refused(503, b'{"detail": "no model to answer with: MLflow"}').message
 
 
 @pytest.mark.usefixtures("_korean")
@@ -144,3 +147,25 @@ def test_a_benchmarks_table_is_korean_and_aligned(capsys: pytest.CaptureFixture[
     assert "측정 항목" in head
     assert korean_row.startswith("verify, 모든 테넌트")
     assert cell_len(korean_row.partition("4.50")[0]) == cell_len(other.partition("12.00")[0]) + 1
+
+
+@pytest.mark.usefixtures("_korean")
+def test_the_simulators_benchmark_is_korean_and_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    """Read as it is printed by `python -m kubesim.bench --json`, with every name the benchmark has a figure of Kubernetes for."""
+    measured = [Measured(name, "1,234 (p50 0.81 ms)", 1500.0) for name in KUBERNETES]
+    show_json(2500, measured)
+    _, head, *lines = kubesim.lines(capsys.readouterr().out.splitlines())
+    assert HANGUL.search(head)
+    assert len(lines) == len(KUBERNETES)
+    assert [line for line in lines if not HANGUL.search(line[:36])] == []
+    assert {cell_len(line.partition("1,234")[0]) for line in lines} == {37}
+    assert [line for line in lines if "1,500 µs" not in line] == []
+    assert [line for line in lines if "objects" in line or "controllers" in line] == []
+
+
+def test_the_simulators_benchmark_is_what_kubesim_says_in_english(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = [Measured("start", "0.41 s", 20_000.0), Measured("list of them all", "4.0 ms (p50)")]
+    show(2500, measured)
+    printed = capsys.readouterr().out
+    show_json(2500, measured)
+    assert "\n".join([*kubesim.lines(capsys.readouterr().out.splitlines()), ""]) == printed

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lab import training
 from lab.errors import LabError
+from lab.experiments import training
 from lab.kube import Cluster, Kind, Object, Refused
 from lab.settings import Tenant
 from training import results

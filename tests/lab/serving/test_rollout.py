@@ -1,4 +1,4 @@
-"""`invoke rollout` and `rollback`: what they decide, without a cluster. With one: test_load_lab."""
+"""`invoke rollout` and `rollback`: what they decide, without a cluster. With one: tests/lab/load/test_lab.py."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lab import rollout
 from lab.errors import LabError
-from lab.rollout import choose, counts, dockerfile, revisions
+from lab.serving import rollout
+from lab.serving.rollout import choose, counts, dockerfile, revisions
 from lab.settings import ROOT
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from lab import serving
 from lab.errors import LabError
+from lab.serving import client
 from tests.images.stack import free_port
 
 GOOD = {
@@ -51,7 +51,7 @@ def service(*answers: tuple[int, Any]) -> Iterator[tuple[str, list[Any]]]:
 
 def test_a_prediction() -> None:
     with service((200, GOOD)) as (url, bodies):
-        answer = serving.predict_text(url, "5.1, 3.5,1.4,0.2")
+        answer = client.predict_text(url, "5.1, 3.5,1.4,0.2")
     assert bodies == [{"features": [5.1, 3.5, 1.4, 0.2]}]
     assert (answer.species, answer.version, answer.run_id) == ("setosa", "3", "abc")
     assert answer.probabilities["setosa"] == 0.9
@@ -70,7 +70,7 @@ def test_a_prediction() -> None:
 )
 def test_wrong_features_never_reach_the_service(text: str, message: str) -> None:
     with pytest.raises(LabError) as raised:
-        serving.numbers(text)
+        client.numbers(text)
     assert message in raised.value.message
     assert raised.value.hint == "for example: ./inv predict --features 5.1,3.5,1.4,0.2"
 
@@ -81,17 +81,17 @@ def test_a_service_without_a_model_is_asked_again_for_a_while() -> None:
         "request_id": "",
     }
     with service((503, missing), (503, missing), (200, GOOD)) as (url, bodies):
-        assert serving.predict(url, [1, 2, 3, 4], sleep=lambda _seconds: None).species == "setosa"
+        assert client.predict(url, [1, 2, 3, 4], sleep=lambda _seconds: None).species == "setosa"
         assert len(bodies) == 3
-    with service((503, missing)) as (url, _), pytest.raises(serving.NotReady) as raised:
-        serving.predict(url, [1, 2, 3, 4], patience=0)
+    with service((503, missing)) as (url, _), pytest.raises(client.NotReady) as raised:
+        client.predict(url, [1, 2, 3, 4], patience=0)
     assert "no model 'iris' with alias 'champion' is registered" in raised.value.message
     assert "./inv train" in raised.value.hint
 
 
 def test_nobody_listening_says_what_to_type() -> None:
     with pytest.raises(LabError) as raised:
-        serving.predict(f"http://127.0.0.1:{free_port()}", [1, 2, 3, 4], patience=0)
+        client.predict(f"http://127.0.0.1:{free_port()}", [1, 2, 3, 4], patience=0)
     assert "does not answer" in raised.value.message
     assert "./inv train --n-estimators 200" in raised.value.hint
 
@@ -99,19 +99,19 @@ def test_nobody_listening_says_what_to_type() -> None:
 def test_how_many_values_there_are_is_for_the_model_to_say() -> None:
     own = {"prediction": "Adelie", "probabilities": {"Adelie": 1.0, "Gentoo": 0.0}}
     with service((200, GOOD | own)) as (url, bodies):
-        assert serving.predict_text(url, "39.1,18.7,181").species == "Adelie"
+        assert client.predict_text(url, "39.1,18.7,181").species == "Adelie"
     assert bodies == [{"features": [39.1, 18.7, 181]}]
     words = "3 values, but the model takes 4: sepal_length, sepal_width, petal_length, petal_width"
     wrong = {"detail": [{"loc": ["body", "features"], "msg": words, "type": "length"}]}
     with service((422, wrong)) as (url, _), pytest.raises(LabError) as raised:
-        serving.predict_text(url, "39.1,18.7,181")
+        client.predict_text(url, "39.1,18.7,181")
     assert raised.value.message == words
 
 
 def test_the_services_own_words_about_a_value() -> None:
     detail = [{"loc": ["body", "features", 0], "msg": "sepal_length must be from 0 to 25.9, not 5000", "type": "range"}]
     with service((422, {"detail": detail})) as (url, _), pytest.raises(LabError, match="sepal_length must be from 0"):
-        serving.predict(url, [5000, 2, 3, 4])
+        client.predict(url, [5000, 2, 3, 4])
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_the_services_own_words_about_a_value() -> None:
 )
 def test_another_program_on_the_port(answer: tuple[int, Any]) -> None:
     with service(answer) as (url, _), pytest.raises(LabError):
-        serving.predict(url, [1, 2, 3, 4], patience=0)
+        client.predict(url, [1, 2, 3, 4], patience=0)

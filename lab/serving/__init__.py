@@ -1,0 +1,1 @@
+"""The iris service: asking it over HTTP, and another image for it pod by pod."""
