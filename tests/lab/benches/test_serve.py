@@ -12,7 +12,7 @@ import pytest
 from lab.benches import environments, serve, servers, wire
 from lab.benches.serve import Result, promised, table
 from lab.errors import LabError
-from tests.lab.test_load import answer, listening, request
+from tests.lab.load.test_load import answer, listening, request
 
 
 def wired(port: int) -> bytes:
