@@ -1,4 +1,4 @@
-"""What the lab's own programs said, in the user's language: training in its Job, the iris service, the checks of lab.yaml.
+"""What the lab's own programs said, in the user's language: training in its Job, the iris service, the checks of lab.yaml, kubesim's benchmark.
 
 Those programs speak English, for logs and APIs are read by programs and searched by people. Here their sentences are known by their shape: `said`
 finds the shape a text has, and gives the catalogue's translation with the same names and numbers in it. A sentence that nobody knows (kubectl's,
@@ -151,7 +151,20 @@ _PYDANTIC = (
     mark("String should have at most {count} characters"),
     mark("List should have at least {count} item after validation, not {found}"),
 )
-SHAPES = (*_TRAINING, *_SERVING, *_PYDANTIC)
+_BENCH = (
+    mark("start"),
+    mark("start again"),
+    mark("creates/s, {clients} client"),
+    mark("creates/s, {clients} clients"),
+    mark("gets/s, {clients} client"),
+    mark("gets/s, {clients} clients"),
+    mark("list of them all"),
+    mark("write to the last of {watchers} watchers"),
+    mark("memory with {objects} ConfigMaps"),
+    mark("{time} ms ({objects} objects)"),
+    mark("{size} MB (with its controllers and etcd)"),
+)
+SHAPES = (*_TRAINING, *_SERVING, *_PYDANTIC, *_BENCH)
 _SPOKEN = ("why", "what")
 """Places whose text is such a sentence, or a part of one, again."""
 

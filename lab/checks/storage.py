@@ -43,7 +43,7 @@ def bucket(subject: Subject) -> str:
         f"aws s3 rb s3://{name}; aws s3 mb s3://{name}",
     )
     found = contents(subject)
-    shown = ", ".join(sorted(found.folders)) or "none"
+    shown = ", ".join(sorted(found.folders)) or t("none")
     return t(
         "s3://{name} in {region}, {objects} objects, folders {shown} ({who})",
         name=name,
@@ -72,26 +72,27 @@ def _images(ecr: Any, repository: str) -> str:
     images = aws(lambda: [image for page in pages for image in page["imageDetails"]], "")
     newest: dict[str, Any] = max(images, key=lambda image: image["imagePushedAt"], default={})
     return t("{images} images", images=len(images)) + (
-        t(", latest {tags}", tags=", ".join(newest.get("imageTags", ["untagged"]))) if images else ""
+        t(", latest {tags}", tags=", ".join(newest.get("imageTags") or [t("untagged")])) if images else ""
     )
 
 
 def artifacts(subject: Subject) -> str:
-    return _folder(subject, "mlflow-artifacts/", "experiments")
+    return t("{folder}: {count} experiments", **_folder(subject, "mlflow-artifacts/"))
 
 
 def pipelines(subject: Subject) -> str:
-    return _folder(subject, "kubeflow-pipeline-artifacts/", "runs")
+    return t("{folder}: {count} runs", **_folder(subject, "kubeflow-pipeline-artifacts/"))
 
 
-def _folder(subject: Subject, prefix: str, what: str) -> str:
+def _folder(subject: Subject, prefix: str) -> dict[str, object]:
+    """Where the folder is, and how many folders it has."""
     name, found = subject.tenant.bucket, contents(subject)
     require(
         prefix in found.folders,
         t("s3://{name}/{prefix} is missing", name=name, prefix=prefix),
         f"aws s3api put-object --bucket {name} --key {prefix}",
     )
-    return f"s3://{name}/{prefix}: {len(found.folders[prefix])} {what}"
+    return {"folder": f"s3://{name}/{prefix}", "count": len(found.folders[prefix])}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -37,7 +36,9 @@ def bench_serve(ctx: Context) -> None:
 @command(name="kubesim")
 def bench_kubesim(ctx: Context) -> None:
     """Measure the Kubernetes simulator's API: writes, reads, lists, watches, start, memory: ./inv bench kubesim"""
-    sys.exit(subprocess.run([sys.executable, "-m", "kubesim.bench"], check=False).returncode)
+    from lab.benches.kubesim import kubesim
+
+    sys.exit(kubesim())
 
 
 @command(name="aws")

@@ -12,7 +12,7 @@ NOT_WORDS: Mapping[str, frozenset[str]] = {
     "lab/aws/routes.py": frozenset({"services = lab"}),
     "lab/benches/aws.py": frozenset({"sync again"}),
     "lab/benches/dashboard.py": frozenset({"apt-get install chromium", "wrong owner"}),
-    "lab/benches/kubesim.py": frozenset({"kube-apiserver 1.36"}),
+    "lab/benches/kubesim.py": frozenset({"{} ms"}),
     "lab/benches/serve.py": frozenset(
         {
             "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.execvp(sys.argv[2], sys.argv[2:])",
