@@ -56,7 +56,8 @@ class StandIn:
         eks = self._cluster()
         if self.daemon.pid() is not None and self.running():
             return t("already running")
-        self.daemon.stop()
+        if not ports.is_free(self.port):
+            self.stop()
         ports.require_free(self.port, t("the AWS stand-in"), *self._setting)
         self.folder().mkdir(parents=True, exist_ok=True)
         addresses = ",".join(dict.fromkeys(("127.0.0.1", address)))
@@ -104,7 +105,10 @@ class StandIn:
         return users.read_keys(self.settings, user)
 
     def stop(self) -> bool:
-        return self.daemon.stop()
+        """One that `up` did not live to note is found by its folder."""
+        from lab.clusters import leftovers
+
+        return self.daemon.stop() or leftovers.end_servers("awssim", self.folder())
 
     def delete(self) -> None:
         self.stop()

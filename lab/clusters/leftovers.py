@@ -1,9 +1,15 @@
-"""What a k3s server leaves when it ends: its containers go on, each below a shim, with their mounts. Only those of one data folder are ended."""
+"""What nobody stopped: a server whose `up` was killed before it was noted, and what a k3s server leaves when it ends.
+
+The containers of k3s go on, each below a shim, with their mounts. Only what belongs to one folder is ever ended.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -13,6 +19,34 @@ from lab.host import shell
 from lab.messages import t
 
 MOUNTS = Path("/proc/self/mounts")
+PATIENCE = 10.0
+"""Seconds that a server has to end by itself."""
+
+
+def end_servers(program: str, state: Path) -> bool:
+    """Ends `python -m PROGRAM serve ... --state STATE`, whether a pid file knows of it or not; True where there was one."""
+    found = servers(program, state)
+    for ask in (psutil.Process.terminate, psutil.Process.kill):
+        for process in found:
+            with suppress(psutil.NoSuchProcess):
+                ask(process)
+        if not psutil.wait_procs(found, timeout=PATIENCE)[1]:
+            break
+    return bool(found)
+
+
+def servers(program: str, state: Path) -> list[psutil.Process]:
+    """Those of this state folder; another folder's, and another user's, are not ours to end."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if _serves(process.info["cmdline"] or [], program, str(state))
+    ]
+
+
+def _serves(command: Sequence[str], program: str, state: str) -> bool:
+    pairs = set(pairwise(command))
+    return {("-m", program), (program, "serve"), ("--state", state)} <= pairs
 
 
 def end(data: Path) -> bool:

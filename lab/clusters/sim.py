@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubesim import lock
 from lab.clusters.base import Capabilities, Finding, Image, Own
 from lab.errors import LabError
 from lab.host import ports, shell
@@ -47,6 +48,8 @@ class Sim(Own):
         if self.daemon.pid() is not None and self.running():
             return t("already running")
         self.daemon.stop()
+        if lock.holder(self.state) is not None:  # `up` was killed before it noted which process it had started
+            shell.run(self._kubesim("stop", "--keep-containers"), environ=ports.environment(ROOT))
         self._require_ports()
         self.state.mkdir(parents=True, exist_ok=True)
         webhook = f"http://127.0.0.1:{self.settings.standin_port}/_awssim/eks/token-review"
