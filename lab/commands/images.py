@@ -21,7 +21,7 @@ def build(ctx: Context, only: str = "", base: str = "", push: bool = False, tena
     from lab import world
     from lab.build import board, choose
     from lab.build import build as build_all
-    from lab.build.publish import publish
+    from lab.push.publish import publish
 
     loaded = world.load()
     chosen = choose(only)

@@ -22,8 +22,7 @@ def tenants_list(ctx: Context, json_: bool = False) -> None:
 )
 def tenants_add(ctx: Context, users: str, role: str = "student") -> None:
     """Add people: ./inv tenants add 16..40"""
-    from lab import world
-    from lab.tenancy import people
+    from lab import people, world
 
     numbers = people.add(world.load().settings, users, role)
     print(
@@ -47,9 +46,8 @@ def tenants_add(ctx: Context, users: str, role: str = "student") -> None:
 )
 def tenants_remove(ctx: Context, users: str, bucket: bool = False, yes: bool = False) -> None:
     """Remove people, after showing what that deletes: ./inv tenants remove 16"""
-    from lab import show, world
+    from lab import people, show, world
     from lab.errors import LabError
-    from lab.tenancy import people
 
     loaded = world.load()
     chosen = loaded.settings.choose(users)

@@ -1,1 +1,1 @@
-"""The people of a class: what each tenant is on a cluster, the credentials they sign in with, their databases, and who is in the class."""
+"""What makes a tenant one: its objects on a cluster, the credentials somebody signs in with, its database and that database's password."""

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from lab.build import Built, build
-from lab.build.publish import publish
 from lab.clusters.base import Image
 from lab.errors import LabError
+from lab.push.publish import publish
 from lab.settings import ROOT
 from lab.world import World
 from tests.docker.daemon import REGISTRY, Engine

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import settings
+from lab import people, settings
 from lab.errors import LabError, SettingsError
 from lab.settings import Settings
-from lab.tenancy import people
 
 
 def load(state: Path) -> Settings:
