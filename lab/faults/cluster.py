@@ -287,6 +287,9 @@ def claim_is_unbound(world: World, tenant: Tenant) -> bool:
     return world.cluster.find("v1", "PersistentVolumeClaim", CLAIM, tenant.namespace) is not None
 
 
+# What is seen in words of the lab's, not of a program's.
+_OWNED = mark("owner of {profile}: expected {email}, found user@example.com")
+_OPEN = mark("kubectl get pods -n <another tenant's namespace> lists pods instead of Forbidden")
 FAULTS = (
     Fault(
         "unauthorized-kubeconfig",
@@ -302,7 +305,7 @@ FAULTS = (
     Fault(
         "owner-mismatch",
         mark("Profile has another owner"),
-        f"owner of {{profile}}: expected {{email}}, found {STRANGER}",
+        _OWNED,
         'kubectl patch profile {profile} --type=merge -p \'{{"spec":{{"owner":{{"name":"{email}"}}}}}}\'',
         ("KF02", "ML02"),
         lambda world, tenant: set_owner(world, tenant, STRANGER),
@@ -335,7 +338,7 @@ FAULTS = (
     Fault(
         "cross-tenant-access",
         mark("another tenant's namespace is readable"),
-        "kubectl get pods -n <another tenant's namespace> lists pods instead of Forbidden",
+        _OPEN,
         mark(
             "the instructor removes the RoleBinding: kubectl delete rolebinding mlops-lab-open-door -n <that namespace>"
         ),
