@@ -14,7 +14,12 @@ import pytest
 
 from tests.awssim.running import ACCOUNT, REGION, Keys, Running, tenant, tenant_policy
 
-pytestmark = [pytest.mark.aws, pytest.mark.skipif(not shutil.which("aws"), reason="no aws CLI on PATH")]
+pytestmark = [
+    pytest.mark.aws,
+    pytest.mark.skipif(not shutil.which("aws"), reason="no aws CLI on PATH"),
+    # A test is fifteen programs of one to two seconds' processor time each: minutes on a machine with much else to do.
+    pytest.mark.timeout(900),
+]
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -38,7 +43,7 @@ def cli(request: pytest.FixtureRequest, stand: Running) -> Cli:
         # Version 2.9 does not read AWS_ENDPOINT_URL yet, 2.13 does.
         command = [path, "--endpoint-url", stand.endpoint, *arguments]
         environment = stand.environment(keys) | ({"PATH": "/usr/bin:/bin"} if request.param == 2 else {})
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     return run
 
