@@ -20,7 +20,7 @@ from lab.errors import ClusterError, LabError
 from lab.host import ports, shell
 from lab.host.files import write_private
 from lab.kube import manifests
-from lab.messages import t
+from lab.messages import plural, t
 from lab.settings import Settings
 
 CLUSTER = "mlops-lab"
@@ -71,13 +71,24 @@ class Kind(Own):
             exists = self._clear_half_made()
         if not exists:
             self._make()
+            nodes = self.settings.nodes
         elif not self.running():
-            self._start()
+            nodes = self._start()
         else:
-            return t("already running")
+            return self._as_it_is()
         self._add()
-        nodes = self.settings.nodes
-        return f"https://127.0.0.1:{self.settings.ports.api}, {nodes} node{'s' if nodes > 1 else ''}"
+        return f"https://127.0.0.1:{self.settings.ports.api}, {_count(nodes)}"
+
+    def _as_it_is(self) -> str:
+        """kind gives a cluster its nodes when it makes it, and never one more."""
+        wanted = self.settings.nodes
+        if wanted == 1 or wanted <= (nodes := len(self._nodes())):
+            return t("already running")
+        return t(
+            "already running with {has}; ./inv down --purge, then ./inv up --cluster kind --nodes {wanted} makes it anew",
+            has=_count(nodes),
+            wanted=wanted,
+        )
 
     def _clear_half_made(self) -> bool:
         """Ours where its `kind create` was begun here; a cluster of that name from elsewhere is not touched."""
@@ -114,13 +125,13 @@ class Kind(Own):
         self._kind("create", "cluster", *where, "--image", image, "--wait", "180s", seconds=1200)
         write_private(self.made, image)
 
-    def _start(self) -> None:
-        """After a reboot or a restart of Docker its containers stand still."""
+    def _start(self) -> int:
+        """After a reboot or a restart of Docker its containers stand still; how many they are."""
         nodes = self._nodes()
         supply.docker("start", *nodes)
         for _ in range(PATIENCE):
             if self.running():
-                return
+                return len(nodes)
             Event().wait(1)
         raise ClusterError(
             f"kind cluster {CLUSTER} does not answer {PATIENCE} s after its containers ({', '.join(nodes)}) were started",
@@ -197,6 +208,10 @@ class Kind(Own):
     def _kind(self, *arguments: str, seconds: float = 600) -> str:
         tool = tools.known(supply.architecture())["kind"]
         return shell.run([tools.need(self.settings.state, "kind", tool), *arguments], seconds=seconds)
+
+
+def _count(nodes: int) -> str:
+    return plural("{count} node", "{count} nodes", count=nodes)
 
 
 def _host_ports(settings: Settings) -> dict[int, tuple[str, str]]:

@@ -76,6 +76,16 @@ def test_configuration(kind: Kind, loaded: Settings) -> None:
     assert (mounts["/var/tmp/mlops-lab"] / "models").stat().st_mode & 0o777 == 0o777
 
 
+def test_more_nodes_than_there_are_is_told(kind: Kind, loaded: Settings, programs: Programs) -> None:
+    kind.create()
+    exists(programs)
+    assert Kind(loaded.model_copy(update={"nodes": 2})).create() == "already running"
+    told = Kind(loaded.model_copy(update={"nodes": 3})).create()
+    assert told is not None
+    assert told.startswith("already running with 2 nodes; ./inv down --purge")
+    assert "--nodes 3" in told
+
+
 def test_second_create_changes_nothing(kind: Kind, programs: Programs) -> None:
     kind.create()
     exists(programs)
