@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from kubesim import launch
 from kubesim.lock import Locked, holder
+from kubesim.node import shims
 
 if TYPE_CHECKING:
     from kubesim.server import Settings
@@ -75,6 +76,11 @@ def _serve_parser(serve: argparse.ArgumentParser) -> None:
 def _serve(arguments: argparse.Namespace) -> int:
     level = logging.DEBUG if arguments.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with shims.head_start(arguments.state.resolve()):
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     with launch.importing():
         from kubesim.node import kubelet  # noqa: F401  what `running` would import in its own time
         from kubesim.server import Settings

@@ -14,16 +14,18 @@ import kubesim
 from kubesim.node.wire import RuntimeFailure, connect
 
 _GRACE_SECONDS = 30.0
+LOCK = 3
 
 
-def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log: Path) -> int:
-    """A process of its own session that outlives this one; its pid."""
+def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log: Path, lock: int | None = None) -> int:
+    """A process of its own session that outlives this one; its pid. It finds the open file `lock` as its descriptor LOCK."""
     root = str(Path(kubesim.__file__).resolve().parents[1])
     variables = {**env, "PYTHONPATH": root, "KUBESIM_IMPORT_ROOT": "" if "site-packages" in root else root}
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        *([] if lock is None else [(os.POSIX_SPAWN_DUP2, lock, LOCK)]),
     ]
     argv = [sys.executable, "-P", "-m", module, *arguments]
     return os.posix_spawn(

@@ -20,8 +20,9 @@ from kubesim.node.pods import PodWorker
 from kubesim.node.presence import Presence
 from kubesim.node.pressure import Pressure
 from kubesim.node.probes import Prober
-from kubesim.node.runtime import Exit, Found, Runtime, shim_key
+from kubesim.node.runtime import Exit, Found, Runtime
 from kubesim.node.services import Services
+from kubesim.node.shims import shim_key
 from kubesim.node.warm import Warmer
 from kubesim.resources import Object
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -18,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubesim.node import logs, processes
-from kubesim.node.daemons import base_environment, spawn
+from kubesim.node import logs, processes, shims
 from kubesim.node.images import Image
 from kubesim.node.launch import Launch
 from kubesim.node.rules import Rules
+from kubesim.node.shims import PLAIN, shim_key
 from kubesim.node.wire import Connection, Process, RuntimeFailure, connect_twice, unix_socket
 
-PLAIN = "plain"
 _KILL_SECONDS = 5.0
 
 
@@ -50,15 +48,6 @@ class Found:
     labels: Mapping[str, str]
     shim: str
     exit: Exit | None
-
-
-def shim_key(image: Image) -> str:
-    """Images with the same preload list and ENV share a fork server, unless the list names code of the image's own."""
-    if not image.preload:
-        return PLAIN
-    own = image.digest if image.preloads_itself else ""
-    text = json.dumps([image.preload, sorted(image.env.items()), own])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Runtime:
@@ -131,19 +120,14 @@ class Runtime:
 
     async def _start_shim(self, key: str, image: Image | None) -> None:
         place = self.folder / "shims" / key
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        arguments, env = [str(place)], base_environment()
-        if image and key != PLAIN:
-            arguments += ["--source", str(image.source), "--preload", *image.preload]
-            env |= image.env
-        pid = spawn("kubesim.node.shim", arguments, env=env, log=place / "log")
-        self.spawned.add(pid)
+        if pid := shims.start(place, image if key != PLAIN else None):
+            self.spawned.add(pid)
         while True:  # one that fails ends; on a busy machine the imports of a training take minutes
             try:
                 asking, watching = await connect_twice(place)
                 break
             except OSError as error:
-                if self._has_ended(pid):
+                if (not pid or self._has_ended(pid)) and not shims.lives(place):
                     raise RuntimeFailure(f"the shim does not start, see {place / 'log'}") from error
                 await asyncio.sleep(0.01)
         await self._watch(key, asking, watching)
@@ -283,7 +267,7 @@ class Runtime:
     async def _with_handles(self, body: Mapping[str, Any], id: str, handles: Sequence[int]) -> Process:
         try:
             self._connection(id)
-            sock = unix_socket(self.folder / "shims" / self.owners[id], "shim.sock")
+            sock = unix_socket(self.folder / "shims" / self.owners[id], shims.SOCKET)
             socket.send_fds(sock, [json.dumps(body).encode() + b"\n"], list(handles))
         except OSError as error:
             raise RuntimeFailure("container is not running") from error

@@ -1,4 +1,4 @@
-"""The parent of containers: `python -m kubesim.node.shim FOLDER [--source FOLDER --preload MODULE ...]`.
+"""The parent of containers: `python -m kubesim.node.shim FOLDER --lock N [--source FOLDER --preload MODULE ...]`.
 
 One process, one thread, no event loop that could get in the way of fork. It outlives the API server: the node connects to FOLDER/shim.sock,
 sends one line of JSON per request and reads one line per answer. With --preload it imports those modules before the first fork and is a
@@ -6,7 +6,7 @@ sends one line of JSON per request and reads one line per answer. With --preload
 
 Guarantees: an exit is written to the container's folder (exit.json) after its last log line and before anyone is told, so nothing is lost
 while the server is away; when a container's first process ends, the rest of its processes are killed, by its PID namespace or in its place; when
-the shim is killed, the kernel kills its containers (PR_SET_PDEATHSIG); one shim per folder (a lock), and a shim whose folder is removed ends.
+the shim is killed, the kernel kills its containers (PR_SET_PDEATHSIG); one shim per folder (`shims.start`), and a shim whose folder is removed ends.
 
 Requests: start {launch}, signal {id, signal, all}, exec {id, argv, tty} with the standard streams as file descriptors, attach {id} with file
 descriptors, resize {id, rows, columns}, rules {rules}, list, watch (an answer per exit), forget {id}, shutdown {grace}.
@@ -18,12 +18,10 @@ import argparse
 import contextlib
 import ctypes
 import errno
-import fcntl
 import json
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -321,15 +319,12 @@ def _write(folder: str, name: str, body: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="kubesim.node.shim", description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--lock", type=int, required=True, help="the open lock of FOLDER, for this process to hold")
     parser.add_argument("--source", default="")
     parser.add_argument("--preload", nargs="*", default=[])
     options = parser.parse_args()
     options.folder = options.folder.resolve()
-    lock = os.open(options.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        sys.exit(0)
+    os.set_inheritable(options.lock, False)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.chdir("/")
     if options.preload:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
@@ -15,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from kubesim.node import birth, daemons, logs, mounts, shim, wire
+from kubesim.node import birth, daemons, logs, mounts, shims, wire
 from kubesim.node.desk import Loop
 from kubesim.node.images import Image
 from kubesim.node.launch import Launch, Mount
@@ -253,10 +252,8 @@ async def test_a_private_root_shows_volumes_at_their_paths_and_hides_the_rest(wo
 async def test_two_shims_do_not_share_a_folder(world: World) -> None:
     await world.run("c", ["sleep", "100"])
     place = world.folder / "shims" / "plain"
-    second = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "kubesim.node.shim", str(place), cwd=Path(shim.__file__).parents[2]
-    )
-    assert await asyncio.wait_for(second.wait(), 10) == 0
+    assert shims.start(place, None) == 0
+    assert shims.lives(place)
     await world.runtime.signal("c", signal.SIGKILL)
     assert (await world.exit("c")).code == 137
 
