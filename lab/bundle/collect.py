@@ -46,11 +46,11 @@ def collect(world: World, output: Path, *, told: Told, root: Path = ROOT) -> Man
     _require_place(output)
     settings, provider = world.settings, world.provider
     lock = root / "requirements.lock"
-    source = {name: root / name for name in source_files(root)}
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".bundle-") as draft:
         files = _wheels(settings, lock, told)
         files |= {f"tools/{path.name}": path for path in _tools(settings, provider, told)}
-        files |= {f"images/{path.name}": path for path in _images(world, Path(draft), told)}
+        files |= {f"images/{path.name}": path for path in _images(world, Path(draft, "images"), told)}
+        source = _snapshot(root, Path(draft, "source"))
         told.at(t("checksums"))
         described = _describe(provider.name, lock, files, source)
         size = sum(one.size for one in described.files)
@@ -67,6 +67,14 @@ def _require_place(output: Path) -> None:
         )
     if not output.parent.is_dir():
         raise LabError(t("there is no folder {parent}", parent=output.parent), f"mkdir -p {output.parent}")
+
+
+def _snapshot(root: Path, folder: Path) -> dict[str, Path]:
+    """The lab as it is at one moment: somebody may go on editing it while minutes of packages and images are collected."""
+    for name in source_files(root):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, folder / name)
+    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def source_files(root: Path) -> list[str]:
@@ -120,6 +128,7 @@ def _tools(settings: Settings, provider: Provider, told: Told) -> Iterable[Path]
 
 def _images(world: World, draft: Path, told: Told) -> Iterable[Path]:
     """The lab's own, and those of others by the digest they are pinned to; in the archive these have their tag only."""
+    draft.mkdir()
     capabilities = world.provider.capabilities
     if capabilities.runs_images_as == "containers":
         for item in supply.ready(world.settings, IMAGES):

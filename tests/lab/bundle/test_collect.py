@@ -72,6 +72,20 @@ def test_sim_is_the_lab_and_its_wheels(loaded: Settings, clone: Path, tmp_path: 
     assert archive.unpack(tmp_path / "lab.tar.zst", tmp_path / "there") == described
 
 
+def test_who_edits_the_lab_meanwhile_does_not_damage_its_bundle(loaded: Settings, clone: Path, tmp_path: Path) -> None:
+    class Editing(Told):
+        def at(self, text: str) -> None:
+            """A file moves as the first sums are taken, another changes as the first byte is written."""
+            (clone / "inv").rename(clone / "inv-moved") if text == "checksums" else (clone / "inv-moved").write_text(
+                "!"
+            )
+
+    path = tmp_path / "lab.tar.zst"
+    described = collect(world_of(loaded, Sim(loaded)), path, told=Editing(), root=clone)
+    assert archive.unpack(path, tmp_path / "there") == described
+    assert "inv" in {one.path for one in described.source}
+
+
 def test_kind_has_its_programs_and_images(
     loaded: Settings, clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
