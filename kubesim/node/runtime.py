@@ -158,6 +158,7 @@ class Runtime:
         task = asyncio.create_task(self._listen(key, watching))
         self.watchers.add(task)
         task.add_done_callback(self.watchers.discard)
+        task.add_done_callback(lambda _: watching.close())  # also of one that was cancelled before it began
 
     async def police(self, rules: Rules) -> None:
         """Who may connect to whom, from now on, in every shim."""
@@ -177,8 +178,6 @@ class Runtime:
                     self._tell(_exit(body["ended"]["id"], body["ended"]["exit"]))
         except (ConnectionError, asyncio.IncompleteReadError):
             self._lost(key)
-        finally:
-            watching.close()
 
     def _tell(self, exit: Exit) -> None:
         self.pids.pop(exit.id, None)
