@@ -24,10 +24,10 @@ IDLE_PERCENT = 50.0
 
 
 async def _idle() -> None:
-    """Until the processors were half idle for a second, or a minute has passed."""
+    """Until the processors were half idle for a moment, or a minute has passed."""
     psutil.cpu_percent(None)
-    for _ in range(PATIENCE_SECONDS):
-        await asyncio.sleep(1.0)
+    for _ in range(int(PATIENCE_SECONDS / LOOK_SECONDS)):
+        await asyncio.sleep(LOOK_SECONDS)
         if psutil.cpu_percent(None) < IDLE_PERCENT:
             return
 
