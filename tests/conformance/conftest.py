@@ -1,11 +1,10 @@
-"""The cluster that conformance tests run against: kubesim whole, with its node, or any cluster that LAB_CONFORMANCE_KUBECONFIG names.
+"""The cluster that conformance tests run against: kubesim whole, with its node, or any cluster that --kubeconfig names.
 
 A cluster given must have the images lab/busybox:1, lab/busybox:2 (a shell, sleep, echo) and lab/pause:1, and an administrator's kubeconfig.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import given
 
 IMAGES = {
     "lab/busybox:1": 'FROM busybox\nCMD ["sh"]\n',
@@ -25,9 +26,8 @@ IMAGES = {
 @pytest.fixture(scope="session")
 def kubeconfig() -> Iterator[Path]:
     """The administrator's kubeconfig of the cluster under test. kubesim is a process of its own, as `serve` runs it."""
-    given = os.environ.get("LAB_CONFORMANCE_KUBECONFIG")
-    if given:
-        yield Path(given)
+    if given():
+        yield Path(given())
         return
     # unix sockets under the state directory must have short names, which pytest's folders are not
     with tempfile.TemporaryDirectory(prefix="kubesim-") as folder:

@@ -1,7 +1,7 @@
 """One lab for all end-to-end tests: a state folder and ports of its own, driven by `./inv` as a person would.
 
-LAB_E2E_KUBECONFIG names a cluster to bring it up on instead of a simulator of its own: any that has the lab's images (and mlops-lab/notebook:1), by
-`--cluster current`. Tests of the simulator itself, or of a second lab, are left out then, and say so.
+With --kubeconfig it comes up on that cluster, by `--cluster current`, instead of on a simulator of its own. Tests of the simulator itself, or of a
+second lab, are left out then, and say so.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import pytest
 
 from lab import settings
 from lab.clusters.current import Current
+from tests.conftest import given
 
 ROOT = Path(__file__).resolve().parents[2]
-GIVEN = os.environ.get("LAB_E2E_KUBECONFIG", "")
 needs_simulator = pytest.mark.skipif(
-    bool(GIVEN), reason="is about the simulator; LAB_E2E_KUBECONFIG names another cluster"
+    "config.getoption('kubeconfig')", reason="is about the simulator; --kubeconfig names another cluster"
 )
 
 
@@ -82,8 +82,8 @@ def free_port(low: int, high: int) -> int:
 @contextmanager
 def fresh_lab(folder: Path, *, offset: int = 0) -> Iterator[Lab]:
     """A lab that is not up, with a HOME of its own; `offset` keeps the ports of two labs of one run apart."""
-    if offset and GIVEN:
-        pytest.skip("a second lab wants a cluster of its own; LAB_E2E_KUBECONFIG names one")
+    if offset and given():
+        pytest.skip("a second lab wants a cluster of its own; --kubeconfig names one")
     home = folder / "home"
     home.mkdir()
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("LAB_", "AWS_", "KUBE"))}
@@ -92,9 +92,9 @@ def fresh_lab(folder: Path, *, offset: int = 0) -> Iterator[Lab]:
     ports = {name: free_port(port + start, port + start + 20) for name, port in low.items()}
     environ = kept | {f"LAB_PORTS_{name}": str(port) for name, port in ports.items()}
     environ |= {"LAB_STATE": str(folder / "lab"), "LAB_CLUSTER": "sim", "LAB_AWS": "standin", "HOME": str(home)}
-    if GIVEN:
-        environ |= {"LAB_CLUSTER": "current", "KUBECONFIG": GIVEN}
-        Current(settings.load(environ=environ), source=(Path(GIVEN),)).agree()
+    if given():
+        environ |= {"LAB_CLUSTER": "current", "KUBECONFIG": given()}
+        Current(settings.load(environ=environ), source=(Path(given()),)).agree()
     made = Lab(environ, folder / "lab")
     yield made
     made.inv("down", "--purge")

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import GIVEN, ROOT, Lab, free_port
+from tests.conftest import given
+from tests.e2e.conftest import ROOT, Lab, free_port
 
 pytestmark = [
     pytest.mark.e2e,
@@ -88,7 +89,7 @@ def transcript() -> Iterator[list[str]]:
 @pytest.fixture(scope="module")
 def shell(running: Lab, transcript: list[str], tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """What `eval` really leaves in a shell; KUBECONFIG names a file of the student's own, which does not exist yet."""
-    if GIVEN:
+    if given():
         pytest.skip("students sign in with aws eks get-token, which wants the lab's webhook in the API server")
     set_up = 'eval "$(./inv env --user 01)" && env -0'
     done = subprocess.run(["bash", "-c", set_up], env=dict(running.environ), cwd=ROOT, capture_output=True, check=True)

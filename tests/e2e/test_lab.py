@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.e2e.conftest import GIVEN, ROOT, Lab
+from tests.conftest import given
+from tests.e2e.conftest import ROOT, Lab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -133,7 +134,7 @@ def test_a_wrong_setting_is_told(lab: Lab) -> None:
 def test_down_and_up_bring_the_same_lab_back(lab: Lab) -> None:
     before = lab.inv("predict", "--features", "6.2,2.9,4.3,1.3", "--json").stdout
     lab.inv("down")
-    stopped = 1 if GIVEN else 2  # somebody else's cluster goes on, AWS's stand-in is the lab's own
+    stopped = 1 if given() else 2  # somebody else's cluster goes on, AWS's stand-in is the lab's own
     assert lab.inv("status", code=1).stdout.count("is down") == stopped
     lab.inv("up")
     after = lab.inv("predict", "--features", "6.2,2.9,4.3,1.3", "--json").stdout

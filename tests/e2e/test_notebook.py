@@ -18,7 +18,8 @@ import aiohttp
 import pytest
 
 from lab.kube import Cluster
-from tests.e2e.conftest import GIVEN, ROOT, Lab
+from tests.conftest import given
+from tests.e2e.conftest import ROOT, Lab
 
 pytestmark = [
     pytest.mark.exhaustive,
@@ -75,7 +76,7 @@ NOTEBOOK: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def shell(lab: Lab) -> dict[str, str]:
     lab.inv("up", "--tenants", "01,02,20")
-    if not GIVEN:
+    if not given():
         build = ["image", "build", "--state", str(lab.state / "cluster"), "--tag", "mlops-lab/notebook:1"]
         file = ROOT / "images" / "notebook" / "Dockerfile"
         subprocess.run([sys.executable, "-m", "kubesim", *build, "--file", str(file), str(ROOT)], cwd=ROOT, check=True)
