@@ -55,6 +55,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "pending": ("pending", "대기 중"),
     "waiting": ("waiting", "대기 중"),
     "done": ("done", "완료"),
+    "running_not_ready": ("Running, not ready", "Running, 준비 안 됨"),
+    "looking": ("Looking …", "확인하는 중…"),
     # headline and grid
     "all_ready": ("Everybody is ready", "모두 준비되었습니다"),
     "people_ready": ("{people} of {total} ready", "{total}명 중 {people}명 준비됨"),

@@ -11,7 +11,7 @@ from kubeflow_lite.dashboard import chart, reports, view
 from kubeflow_lite.dashboard.chart import Drawing
 from kubeflow_lite.dashboard.kept import Kept
 from kubeflow_lite.dashboard.mirror import Mirror
-from kubeflow_lite.dashboard.sampler import CLASS, KEPT, Runs, Sample, Sampler
+from kubeflow_lite.dashboard.sampler import CLASS, KEPT, Sample, Sampler
 from kubeflow_lite.objects import Object, metadata, name, namespace
 from kubeflow_lite.pipelines import rows
 from kubeflow_lite.pipelines.mlflow import Run
@@ -66,8 +66,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Training:
+    """`runs` is None until MLflow was asked, which it is when somebody comes to look."""
+
     jobs: tuple[Job, ...]
-    runs: tuple[RunRow, ...]
+    runs: tuple[RunRow, ...] | None
     problem: str
 
 
@@ -178,12 +180,14 @@ class Panels:
 
     def training(self, where: str | None) -> Training:
         """Of one tenant, or (None) of everybody with the shared server's best runs."""
-        known = self._sampler.runs.get(where or CLASS) or Runs()
+        known = self._sampler.runs.get(where or CLASS)
+        runs = ranked(known.runs, by_time=where is not None) if known else None
+        problem = known.problem if known else ""
         if where:
-            return Training(jobs(self._mirror.within("jobs", where)), ranked(known.runs, by_time=True), known.problem)
+            return Training(jobs(self._mirror.within("jobs", where)), runs, problem)
         theirs = {one.namespace for one in self.people()} | {self._shared}
         found = [one for one in self._mirror.all("jobs") if namespace(one) in theirs]
-        return Training(jobs(found), ranked(known.runs, by_time=False), known.problem)
+        return Training(jobs(found), runs, problem)
 
     def _row(self, person: view.Person, report: reports.Report | None, columns: Sequence[reports.Check]) -> reports.Row:
         return self._kept.get(("row", person.namespace), reports.row, _key(person), person.namespace, report, columns)

@@ -64,6 +64,8 @@ class Use:
 
 @dataclass(frozen=True)
 class Pod:
+    """`state` in Kubernetes's words, but for running_not_ready, which is ours."""
+
     name: str
     good: bool
     state: str
@@ -178,7 +180,7 @@ def _pod(pod: Object) -> Pod:
     return Pod(
         name=name(pod),
         good=phase == "Succeeded" or (phase == "Running" and ready and not waiting),
-        state=state if ready or state != "Running" else "Running, not ready",
+        state=state if ready or state != "Running" else "running_not_ready",
         restarts=sum(int(one.get("restartCount") or 0) for one in containers),
         since=str(status.get("startTime") or metadata(pod).get("creationTimestamp") or ""),
     )

@@ -93,7 +93,7 @@ def test_a_pod_says_what_keeps_it() -> None:
     assert (pod("Running").good, pod("Running").state, pod("Running").restarts) == (True, "Running", 2)
     broken = pod("Pending", ready="False", waiting="ImagePullBackOff")
     assert (broken.good, broken.state) == (False, "ImagePullBackOff")
-    assert pod("Running", ready="False").state == "Running, not ready"
+    assert pod("Running", ready="False").state == "running_not_ready"
     assert pod("Running", ready="False", deletionTimestamp="2026-11-22T12:00:00Z").state == "Terminating"
 
 

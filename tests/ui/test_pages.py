@@ -168,6 +168,14 @@ def test_everything_can_be_done_with_the_keyboard(visitor: Any, world: World) ->
         assert wanted in page.evaluate("document.activeElement.id + ' ' + document.activeElement.textContent")
 
 
+def test_a_screen_reader_is_told_which_check_a_column_is(visitor: Any, world: World) -> None:
+    """In sight a column is two digits below the name of its part."""
+    grid = visitor(locale="ko-KR").sign_in().get_by_role("grid")
+    assert grid.get_by_role("columnheader", name="KF02 Profile 및 소유자").count() == 1
+    names = [one.get_attribute("aria-label") for one in grid.get_by_role("columnheader").all()[1:-1]]
+    assert len(set(names)) == len(names) == 23
+
+
 def test_the_focus_stays_where_it_was_when_its_row_changes(visitor: Any, world: World) -> None:
     page = visitor().sign_in()
     page.locator(CELL).focus()
