@@ -108,6 +108,11 @@ def refused(error: Exception) -> AwsError:
                 message=found.get("Message"),
             )
         )
+    where = str(getattr(error, "kwargs", {}).get("endpoint_url") or "")
+    if not where.startswith("http://127.0.0.1:"):
+        return AwsError(
+            t("AWS cannot be asked: {reason}", reason=error), t("./inv doctor shows proxies and certificates")
+        )
     return AwsError(
         t("the AWS stand-in does not answer: {error}", error=type(error).__name__), t("is the lab up? ./inv up")
     )
