@@ -23,10 +23,10 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield made
 
 
-def started(lab: Lab) -> subprocess.Popen[str]:
+def started(lab: Lab, *options: str) -> subprocess.Popen[str]:
     """`./inv up` in the background, a session of its own, so that it gets Ctrl-C as from a terminal."""
     return subprocess.Popen(
-        [str(ROOT / "inv"), *UP],
+        [str(ROOT / "inv"), *UP, *options],
         env=dict(lab.environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -22,6 +22,8 @@ import yaml
 from lab.clusters.base import IMAGES
 from lab.kube import Cluster
 from tests.e2e.conftest import ROOT, Lab, free_port
+from tests.e2e.test_up import started, until
+from tests.lab.clusters.test_survives import running_in
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
 
@@ -131,6 +133,21 @@ def test_nothing_is_left_and_nothing_of_theirs_is_gone(theirs: Cluster, visitor:
     assert len(everything(theirs)) > len(before), "down leaves what runs there"
     visitor.inv("down", "--purge")
     assert settled(theirs, before) == before
+    assert not (visitor.state / "current").exists()
+
+
+@pytest.mark.parametrize("moment", ["cluster: ", "namespaces and storage", "PostgreSQL", "1 tenant"])
+def test_of_an_up_that_is_killed_nothing_is_left_either(theirs: Cluster, visitor: Lab, moment: str) -> None:
+    """The record is written before anything is made, so `down --purge` knows more than what there was time for."""
+    before = settled(theirs, set(), seconds=3)
+    process = started(visitor, "--cluster", "current", "--yes")
+    until(process, moment)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert "made" in json.loads((visitor.state / "current" / "record.json").read_text())
+    visitor.inv("down", "--purge")
+    assert settled(theirs, before) == before
+    assert running_in(visitor) == []
     assert not (visitor.state / "current").exists()
 
 

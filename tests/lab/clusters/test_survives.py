@@ -26,7 +26,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield made
 
 
-def processes(lab: Lab) -> list[psutil.Process]:
+def running_in(lab: Lab) -> list[psutil.Process]:
     """Everything that the lab runs: what names its folder, or has it in its environment."""
     found = []
     for process in psutil.process_iter():
@@ -39,9 +39,16 @@ def processes(lab: Lab) -> list[psutil.Process]:
     return found
 
 
+def left_of(lab: Lab) -> set[str]:
+    """Files that are there when neither a process nor a mount of the lab's is."""
+    assert running_in(lab) == []
+    assert str(lab.state) not in Path("/proc/self/mounts").read_text()
+    return {str(path.relative_to(lab.state)) for path in lab.state.rglob("*") if path.is_file()}
+
+
 def kill_all(lab: Lab) -> None:
     """As a power cut does it: nobody is asked, and nobody is left."""
-    while left := processes(lab):
+    while left := running_in(lab):
         for process in left:
             try:
                 process.kill()
@@ -59,6 +66,16 @@ def test_an_up_that_is_killed_is_taken_up_again(own: Lab, moment: str) -> None:
     own.inv(*UP, seconds=LONG)
     assert own.json("status", "--json")["good"] is True
     own.inv("down", "--purge")
+
+
+@pytest.mark.parametrize("moment", ["cluster: ", "PostgreSQL", "1 tenant"])
+def test_of_an_up_that_is_killed_down_leaves_nothing(own: Lab, moment: str) -> None:
+    process = started(own)
+    until(process, moment)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    own.inv("down", "--purge")
+    assert left_of(own) == {"lock"}
 
 
 def test_after_a_power_cut_in_the_middle_of_the_first_up(own: Lab) -> None:
@@ -88,7 +105,4 @@ def test_after_a_reboot_the_same_lab_comes_back(own: Lab) -> None:
 def test_down_purge_leaves_no_process_and_nothing_that_the_lab_made(own: Lab) -> None:
     (own.state / "of-mine").write_text("kept")
     own.inv("down", "--purge")
-    assert processes(own) == []
-    left = {str(path.relative_to(own.state)) for path in own.state.rglob("*") if path.is_file()}
-    assert left == {"of-mine", "lock"}
-    assert str(own.state) not in Path("/proc/self/mounts").read_text()
+    assert left_of(own) == {"of-mine", "lock"}
