@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import yaml
 
@@ -26,24 +27,19 @@ _NOWHERE = {
     "contexts": [{"name": "new", "context": {"cluster": "new", "user": "new"}}],
     "users": [{"name": "new", "user": {}}],
 }
+Real = TypeVar("Real", bound=clusters.Provider | aws.Provider)
 
 
-class ClusterProvider:
-    """`draft` is where the kubeconfig of a cluster stands that would only be started."""
+class _Provider(Generic[Real]):
+    """What is the same of a cluster's and of AWS's: the real one's name, what it sees, and the question it would ask."""
 
-    def __init__(self, real: clusters.Provider, settings: Settings, record: Record, draft: Path) -> None:
+    def __init__(self, real: Real, record: Record) -> None:
         self.real = real
-        self.settings = settings
         self.record = record
-        self.draft = draft
 
     @property
     def name(self) -> str:
         return self.real.name
-
-    @property
-    def capabilities(self) -> clusters.Capabilities:
-        return self.real.capabilities
 
     def question(self) -> str | None:
         """Nobody is asked: nothing is done that they would have to agree to."""
@@ -53,6 +49,23 @@ class ClusterProvider:
         return None
 
     def agree(self) -> None: ...
+
+    def diagnose(self) -> list[Finding]:
+        with guard.looking():
+            return self.real.diagnose()
+
+
+class ClusterProvider(_Provider[clusters.Provider]):
+    """`draft` is where the kubeconfig of a cluster stands that would only be started."""
+
+    def __init__(self, real: clusters.Provider, settings: Settings, record: Record, draft: Path) -> None:
+        super().__init__(real, record)
+        self.settings = settings
+        self.draft = draft
+
+    @property
+    def capabilities(self) -> clusters.Capabilities:
+        return self.real.capabilities
 
     def create(self) -> str | None:
         if self.running():
@@ -102,31 +115,11 @@ class ClusterProvider:
         else:
             self.record.note("remove", t("what the lab made on cluster {name}", name=self.name))
 
-    def diagnose(self) -> list[Finding]:
-        with guard.looking():
-            return self.real.diagnose()
 
-
-class AwsProvider:
-    def __init__(self, real: aws.Provider, record: Record) -> None:
-        self.real = real
-        self.record = record
-
-    @property
-    def name(self) -> str:
-        return self.real.name
-
+class AwsProvider(_Provider[aws.Provider]):
     @property
     def capabilities(self) -> aws.Capabilities:
         return self.real.capabilities
-
-    def question(self) -> str | None:
-        with guard.looking():
-            if (asked := self.real.question()) is not None:
-                self.record.note("ask", asked)
-        return None
-
-    def agree(self) -> None: ...
 
     def start(self, address: str = "127.0.0.1") -> str | None:
         if not self.running():
@@ -162,10 +155,6 @@ class AwsProvider:
 
     def folder(self) -> Path:
         return self.real.folder()
-
-    def diagnose(self) -> list[Finding]:
-        with guard.looking():
-            return self.real.diagnose()
 
 
 def _short(path: Path) -> str:
