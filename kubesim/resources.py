@@ -118,12 +118,6 @@ class Registry:
     def of(self, group: str, version: str) -> list[Resource]:
         return [each for each in self._resources.values() if each.group == group and each.version == version]
 
-    def of_kind(self, api_version: str, kind: str) -> Resource | None:
-        """The resource an object's apiVersion and kind name."""
-        return next(
-            (each for each in self._resources.values() if each.kind == kind and each.api_version == api_version), None
-        )
-
 
 def version_priority(version: str) -> tuple[int, int, int, str]:
     """Sorts v2 before v1 before v2beta1 before v1alpha1 before anything else, as Kubernetes does."""

@@ -124,11 +124,6 @@ class Client:
         except NotFound:
             return
 
-    async def get_text(self, url: str) -> str:
-        """The body of any path of the server, such as /readyz."""
-        async with self._request("GET", url) as response:
-            return await response.text()
-
     async def watch(
         self, resource: str, namespace: str = "", *, resource_version: str, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Object]:

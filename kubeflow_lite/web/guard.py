@@ -1,7 +1,7 @@
 """What every request passes before it reaches a page: a known host, the visitor's session, and proof that a change comes from our own pages.
 
 The cookie is HttpOnly and SameSite=Strict. Cookies know no ports, though: whatever else serves http on 127.0.0.1 is sent it too. So the
-page has a host name of its own (`HOST`.localhost, which browsers resolve to this machine without asking anybody), and `./inv ui` opens that.
+page has a host name of its own (dashboard.localhost, which browsers resolve to this machine without asking anybody), and `./inv ui` opens that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from aiohttp.typedefs import Handler, Middleware
 from kubeflow_lite.web.sessions import Session, Sessions
 
 COOKIE = "dashboard-session"
-HOST = "dashboard"
 SAFE = ("GET", "HEAD", "OPTIONS")
 SESSION = web.RequestKey("session", Session)
 

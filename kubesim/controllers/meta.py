@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from kubesim.controllers.clock import Clock, parse, stamp
+from kubesim.controllers.clock import Clock, parse
 from kubesim.resources import Object
 
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -139,7 +139,3 @@ def digest(value: object) -> int:
     """32 bits that stand for a JSON value, the same in every process. Kubernetes uses FNV over Go's memory layout; nobody can depend on that."""
     data = json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
     return int.from_bytes(hashlib.blake2b(data, digest_size=4).digest(), "big")
-
-
-def now_stamp(clock: Clock) -> str:
-    return stamp(clock.now())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from kubesim.controllers.addresses import TRIGGER
 from kubesim.controllers.informer import Key
 from kubesim.controllers.kinds import ENDPOINTS, SERVICES, SLICES, owner_reference
 from kubesim.controllers.meta import annotations_of, deleting, labels_of
 from kubesim.controllers.runtime import Cluster, Controller
-from kubesim.controllers.slices import MANAGED, SERVICE
+from kubesim.controllers.slices import MANAGED, SERVICE, service_of
 from kubesim.resources import Object
 
 NAME = "endpointslicemirroring-controller.k8s.io"
@@ -22,10 +24,10 @@ class Mirroring(Controller):
         super().__init__(cluster)
         self.endpoints = self.on(ENDPOINTS)
         self.services = self.on(SERVICES)
-        self.slices = self.on(SLICES, _service_of)
+        self.slices = self.on(SLICES, partial(service_of, manager=NAME))
 
     async def reconcile(self, key: Key) -> None:
-        mine = [s for s in self.slices.items(key.namespace) if _service_of(s) == [key]]
+        mine = [s for s in self.slices.items(key.namespace) if service_of(s, manager=NAME) == [key]]
         endpoints, service = self.endpoints.get(*key), self.services.get(*key)
         if endpoints is None or service is None or not _mirrored(endpoints, service):
             for each in mine:
@@ -52,15 +54,6 @@ def _mirrored(endpoints: Object, service: Object) -> bool:
     if deleting(endpoints) or service["spec"].get("selector"):
         return False
     return labels_of(endpoints).get(SKIP) != "true" and LEADER not in annotations_of(endpoints)
-
-
-def _service_of(found: Object) -> list[Key]:
-    labels = labels_of(found)
-    return (
-        [Key(found["metadata"]["namespace"], labels[SERVICE])]
-        if labels.get(MANAGED) == NAME and SERVICE in labels
-        else []
-    )
 
 
 def mirror(endpoints: Object, subset: Object) -> Object:

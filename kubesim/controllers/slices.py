@@ -7,6 +7,7 @@ empty slice, as in Kubernetes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from kubesim.controllers.addresses import HEADLESS, TRIGGER, Backend, Port, is_headless, target_reference, trigger_time
 from kubesim.controllers.endpoints import ServiceFollower
@@ -29,15 +30,11 @@ class Slices(ServiceFollower):
 
     def __init__(self, cluster: Cluster) -> None:
         super().__init__(cluster)
-        self.slices = self.on(SLICES, _service_of)
+        self.slices = self.on(SLICES, partial(service_of, manager=NAME))
 
     async def reconcile(self, key: Key) -> None:
         service = self.services.get(*key)
-        mine = [
-            s
-            for s in self.slices.items(key.namespace)
-            if labels_of(s).get(SERVICE) == key.name and labels_of(s).get(MANAGED) == NAME
-        ]
+        mine = [s for s in self.slices.items(key.namespace) if service_of(s, manager=NAME) == [key]]
         if service is None:
             for each in mine:
                 await self.cluster.delete(SLICES, each)
@@ -75,13 +72,12 @@ class Slices(ServiceFollower):
             await self.cluster.create(SLICES, base | _content(base, ports, chunk), base["metadata"]["namespace"])
 
 
-def _service_of(found: Object) -> list[Key]:
+def service_of(found: Object, *, manager: str) -> list[Key]:
+    """The Service that a slice of that manager's is of; nothing for a slice of anybody else's."""
     labels = labels_of(found)
-    return (
-        [Key(found["metadata"]["namespace"], labels[SERVICE])]
-        if labels.get(MANAGED) == NAME and SERVICE in labels
-        else []
-    )
+    if labels.get(MANAGED) != manager or SERVICE not in labels:
+        return []
+    return [Key(found["metadata"]["namespace"], labels[SERVICE])]
 
 
 def new_slice(service: Object, trigger: str) -> Object:

@@ -33,7 +33,6 @@ class Shape:
         "name",
         "path",
         "required",
-        "retain_keys",
         "value",
     )
 
@@ -54,7 +53,6 @@ class Shape:
         self.keys: tuple[str, ...] = ()
         self.merge_key = ""
         self.merge = False
-        self.retain_keys = False
         self.required = False
         self.value = False
         self.bare = False

@@ -48,7 +48,6 @@ def _field(owner: str, name: str, spec: dict[str, Any]) -> Shape:
         keys=tuple(keys.get("list-map-keys", ())),
         merge_key=keys.get("patch-merge-key", ""),
         merge="merge" in strategy,
-        retain_keys="retainKeys" in strategy,
         required=bool(spec.get("required")),
         value=bool(spec.get("value")),
         bare=bool(spec.get("bare")),

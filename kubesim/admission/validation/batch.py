@@ -11,7 +11,6 @@ from kubesim.resources import Object
 
 MODES = ("Indexed", "NonIndexed")
 ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
-MAX_INDEXED = 1_000_000
 MAX_CRON_NAME = 52
 
 

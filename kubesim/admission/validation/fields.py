@@ -35,9 +35,6 @@ class Problems(list[Cause]):
     def invalid(self, path: str, value: Any, detail: str) -> None:
         self._add("FieldValueInvalid", path, f"Invalid value: {shown(value)}", detail)
 
-    def type_invalid(self, path: str, value: Any, detail: str) -> None:
-        self._add("FieldValueTypeInvalid", path, f"Invalid value: {shown(value)}", detail)
-
     def forbidden(self, path: str, detail: str) -> None:
         self._add("FieldValueForbidden", path, "Forbidden", detail)
 
@@ -58,9 +55,6 @@ class Problems(list[Cause]):
 
     def too_long(self, path: str, maximum: int) -> None:
         self._add("FieldValueTooLong", path, "Too long", f"may not be more than {maximum} bytes")
-
-    def too_many(self, path: str, actual: int, maximum: int) -> None:
-        self._add("FieldValueTooMany", path, f"Too many: {actual}", f"must have at most {maximum} items")
 
     def _add(self, reason: str, path: str, text: str, detail: str) -> None:
         self.append(Cause(reason, f"{text}: {detail}" if detail else text, path))

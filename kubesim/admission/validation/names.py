@@ -13,10 +13,7 @@ LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 LABEL_VALUE = f"({QUALIFIED})?"
 CONFIG_KEY = r"[-._a-zA-Z0-9]+"
-C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 PERCENT = "[0-9]+%"
-HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
-CHARACTERS = "must consist of"
 LONGEST = 253 + 1 + 63
 """A qualified name: a DNS subdomain, a slash and a name."""
 
@@ -89,13 +86,6 @@ CONFIG_KEY_MESSAGE = regex_error(
     "key.name",
     "KEY_NAME",
     "key-name",
-)
-C_IDENTIFIER_MESSAGE = regex_error(
-    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
-    C_IDENTIFIER,
-    "my_name",
-    "MY_NAME",
-    "MyName",
 )
 PERCENT_MESSAGE = regex_error(
     "a valid percent string must be a numeric string followed by an ending '%'", PERCENT, "1%", "93%"

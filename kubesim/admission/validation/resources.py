@@ -48,17 +48,6 @@ def not_negative(problems: Problems, path: str, value: object) -> bool:
     return amount >= 0
 
 
-def standard_name(problems: Problems, name: str, path: str) -> bool:
-    """A name every resource list takes: well-known, or with a domain."""
-    found = names.qualified(name)
-    for message in found:
-        problems.invalid(path, name, message)
-    if not found and "/" not in name and name not in STANDARD and not name.startswith(("hugepages-", "count/")):
-        problems.invalid(path, name, "must be a standard resource type or fully qualified")
-        return False
-    return not found
-
-
 def requirements(problems: Problems, value: Object | None, path: str) -> None:
     """A container's limits and requests: known names, not negative, requests within limits."""
     if not value:

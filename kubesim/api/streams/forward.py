@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
@@ -32,7 +32,6 @@ _QUEUE = 64
 _RESTART_SECONDS = 5.0
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Dial = Callable[[int], "asyncio.Future[Streams]"]
 
 
 async def handle(server: Server, request: Request, resource: Resource) -> Response:
