@@ -1,7 +1,7 @@
 """`--kubeconfig FILE`: tests/conformance and tests/e2e run against a cluster that exists, instead of a simulator of their own.
 
-They need nothing but that file, an administrator's, and images on its nodes: lab/busybox:1, lab/busybox:2 and lab/pause:1 for the conformance
-tests, the lab's own and mlops-lab/notebook:1 for the end-to-end ones.
+They need nothing but that file, an administrator's, and images on its nodes: lab/busybox:1, lab/busybox:2 (a shell, Python) and lab/pause:1 for the
+conformance tests, the lab's own and mlops-lab/notebook:1 for the end-to-end ones. docs/how-to/kind.md shows how they get there.
 """
 
 from __future__ import annotations

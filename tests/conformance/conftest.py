@@ -1,6 +1,6 @@
 """The cluster that conformance tests run against: kubesim whole, with its node, or any cluster that --kubeconfig names.
 
-A cluster given must have the images lab/busybox:1, lab/busybox:2 (a shell, sleep, echo) and lab/pause:1, and an administrator's kubeconfig.
+A cluster given must have the images lab/busybox:1, lab/busybox:2 (a shell, Python) and lab/pause:1, and an administrator's kubeconfig.
 """
 
 from __future__ import annotations
