@@ -63,6 +63,15 @@ class Lab:
         return {**self.environ, **{key: shlex.split(value)[0] for key, value in pairs}}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """test_lab.py sees the lab as it first comes up, so of the end-to-end tests it is the first, whichever are asked for."""
+    here = Path(__file__).parent
+    places = [index for index, item in enumerate(items) if item.path.parent == here]
+    ordered = sorted((items[index] for index in places), key=lambda item: item.path.name != "test_lab.py")
+    for index, item in zip(places, ordered, strict=True):
+        items[index] = item
+
+
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """Which of the processes that run the tests this is: each has ports of its own."""
 

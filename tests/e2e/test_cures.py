@@ -19,6 +19,7 @@ from lab.aws.standin import StandIn
 from lab.checks.base import Result
 from lab.faults import rehearse
 from lab.world import World
+from tests.conftest import given
 from tests.e2e.conftest import ROOT, Lab
 
 pytestmark = [
@@ -105,6 +106,8 @@ def test_every_fault_has_its_command() -> None:
 @pytest.mark.parametrize("name", BY_STUDENT)
 def test_the_student_mends_it(world: World, running: Lab, name: str, tmp_path: Path) -> None:
     """In a shell of the lab's; where the kubeconfig itself is broken, the command writes into it."""
+    if name == "unauthorized-kubeconfig" and given():
+        pytest.skip("the cure signs in with aws eks get-token, which wants the lab's webhook in the API server")
     environ = running.student("02")
     broken_and_told(world, name, lambda: type_in(BY_STUDENT[name], environ))
 
