@@ -19,8 +19,6 @@ LOCK = 3
 
 def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log: Path, lock: int | None = None) -> int:
     """A process of its own session that outlives this one; its pid. It finds the open file `lock` as its descriptor LOCK."""
-    root = str(Path(kubesim.__file__).resolve().parents[1])
-    variables = {**env, "PYTHONPATH": root, "KUBESIM_IMPORT_ROOT": "" if "site-packages" in root else root}
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -29,8 +27,20 @@ def spawn(module: str, arguments: Sequence[str], *, env: Mapping[str, str], log:
     ]
     argv = [sys.executable, "-P", "-m", module, *arguments]
     return os.posix_spawn(
-        sys.executable, argv, variables, file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE], setsigmask=[]
+        sys.executable,
+        argv,
+        environment(env),
+        file_actions=actions,
+        setsid=True,
+        setsigdef=[signal.SIGPIPE],
+        setsigmask=[],
     )
+
+
+def environment(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` and where such a process finds kubesim."""
+    root = str(Path(kubesim.__file__).resolve().parents[1])
+    return {**env, "PYTHONPATH": root, "KUBESIM_IMPORT_ROOT": "" if "site-packages" in root else root}
 
 
 def base_environment() -> dict[str, str]:

@@ -80,6 +80,11 @@ class Image:
         return tuple(self.config["Labels"].get("kubesim.preload", "").replace(",", " ").split())
 
     @property
+    def preload_from(self) -> str:
+        """The image whose fork server has imported much of that already, so that this one's is forked from it (LABEL kubesim.preload-from)."""
+        return str(self.config["Labels"].get("kubesim.preload-from", ""))
+
+    @property
     def source(self) -> Path:
         """Where its working folder lies on the host."""
         return self.root / self.workdir.lstrip("/")

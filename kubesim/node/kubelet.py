@@ -39,12 +39,11 @@ class Node:
 
     def __init__(self, client: Client, options: Options) -> None:
         self.options, self.client = options, client
-        self.runtime = Runtime(options.state / "node", self._exited)
+        images = ImageStore(options.state)
+        self.runtime = Runtime(options.state / "node", self._exited, images.resolve)
         can = mounts.available() if options.namespaces is not False else mounts.Isolation(mounts=False, processes=False)
         private = can.mounts if options.namespaces is None else options.namespaces
-        self.host = Host(
-            options, client, self.runtime, ImageStore(options.state), Prober(self.runtime), private, can.processes
-        )
+        self.host = Host(options, client, self.runtime, images, Prober(self.runtime), private, can.processes)
         clock = SystemClock()
         self.pods = Informer(client, "v1/pods", clock)
         self.services = Informer(client, "v1/services", clock)

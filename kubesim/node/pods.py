@@ -22,21 +22,20 @@ from kubesim.node.containers import Place
 from kubesim.node.host import Host
 from kubesim.node.network import Exhausted
 from kubesim.node.podstate import PodState
+from kubesim.node.reporting import PODS, Reporting
 from kubesim.node.runtime import Exit, Found
 from kubesim.node.starting import Starting
-from kubesim.node.status import Container, Run, View
+from kubesim.node.status import Container, Run
 from kubesim.node.stopping import Stopping
 from kubesim.node.volumes import VolumeError, Volumes
 from kubesim.resources import Object
 
 log = logging.getLogger(__name__)
 
-PODS = "v1/pods"
 _REFRESH_SECONDS = 2.0
 _TERMINATION_BYTES = 4096
 _FORCED_GRACE = 2
 _EVICTION_GRACE = 1
-_ANNOUNCE_SECONDS = 0.5
 
 
 class PodWorker(PodState):
@@ -50,7 +49,7 @@ class PodWorker(PodState):
         self.refreshed = 0.0
         self.failures = 0
         self.evicted = ""
-        self.reporting = asyncio.Lock()
+        self.reporting = Reporting(self)
         self.task: asyncio.Task[None] | None = None
         self.lost = adopt(self.containers, pod, found)
         for container in self.containers:
@@ -94,11 +93,11 @@ class PodWorker(PodState):
 
     async def run(self) -> None:
         """Until the pod is gone from the API and nothing of it is left here."""
-        self.host.later(self._announce())
+        self.host.later(self.reporting.announce())
         try:
             if self.lost:
                 with contextlib.suppress(ApiError):
-                    await self._report()
+                    await self.reporting.report()
             while not await self._turn():
                 pass
         finally:
@@ -142,7 +141,7 @@ class PodWorker(PodState):
         if self._is_final():
             await self._settle()
             return None
-        await self._report()
+        await self.reporting.report()
         return min(
             [one for one in (delay, self._until_deadline(), self._until_refresh()) if one is not None], default=None
         )
@@ -166,7 +165,7 @@ class PodWorker(PodState):
         """The pod will not run again: sidecars end, its address is given back, its status says so."""
         await self.stopping.all(self.grace())
         await self.stopping.probing.stop()
-        await self._report()
+        await self.reporting.report()
         self.host.addresses.give_back(self.uid)
         self.volumes.remove()
 
@@ -294,7 +293,7 @@ class PodWorker(PodState):
         await self.stopping.all(grace)
         await self.stopping.probing.stop()
         if not self.gone:
-            await self._report()
+            await self.reporting.report()
         await asyncio.to_thread(self._erase)
         self.host.addresses.give_back(self.uid)
         if not self.gone:
@@ -308,46 +307,3 @@ class PodWorker(PodState):
                     shutil.rmtree(self.host.folder / "containers" / run.id, ignore_errors=True)
         self.volumes.remove()
         shutil.rmtree(self.log_folder, ignore_errors=True)
-
-    # Telling
-
-    def view(self) -> View:
-        return View(
-            pod=self.pod,
-            containers=self.containers,
-            address=self.address or (self.pod.get("status") or {}).get("podIP", ""),
-            host=network.NODE_ADDRESS,
-            now=status.seconds(logs.now()),
-            sandbox=self.place is not None,
-            taken=self.taken,
-            final=self.final,
-            deleting=bool(self.pod["metadata"].get("deletionTimestamp")),
-        )
-
-    async def _announce(self) -> None:
-        """Say ContainerCreating of a pod that takes its time; one that starts at once is spared the write."""
-        await asyncio.sleep(_ANNOUNCE_SECONDS)
-        if not (self.pod.get("status") or {}).get("containerStatuses") and not self.gone and not self.final[0]:
-            with contextlib.suppress(ApiError):
-                await self._report()
-
-    async def _report(self) -> None:
-        """Write the status where it differs from what the API has."""
-        async with self.reporting:
-            await self._write()
-
-    async def _write(self) -> None:
-        wanted = status.pod_status(self.view())
-        known = self.pod.get("status") or {}
-        if all(known.get(name) == value for name, value in wanted.items()):
-            return
-        body = {"metadata": {"uid": self.uid}, "status": wanted}
-        answer = await self.host.client.patch(
-            PODS, self.name, body, self.namespace, kind="strategic", subresource="status", field_manager="kubelet"
-        )
-        if answer["metadata"]["uid"] == self.uid and _newer(answer, self.pod):
-            self.pod = answer
-
-
-def _newer(one: Object, other: Object) -> bool:
-    return int(one["metadata"].get("resourceVersion") or 0) > int(other["metadata"].get("resourceVersion") or 0)

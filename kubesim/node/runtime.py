@@ -11,18 +11,17 @@ import contextlib
 import json
 import os
 import signal
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubesim.node import logs, processes, shims
-from kubesim.node.images import Image
+from kubesim.node.images import Image, InvalidImageName
 from kubesim.node.launch import Launch
 from kubesim.node.rules import Rules
 from kubesim.node.shims import PLAIN, shim_key
-from kubesim.node.wire import Connection, Process, RuntimeFailure, connect_twice, unix_socket
+from kubesim.node.wire import Connection, Process, RuntimeFailure, connect_twice, send
 
 _KILL_SECONDS = 5.0
 
@@ -51,10 +50,12 @@ class Found:
 
 
 class Runtime:
-    """Containers by id. `on_exit` is called, on the event loop, once for each container that ends."""
+    """Containers by id. `on_exit` is called, on the event loop, once for each container that ends; `find` knows images by name."""
 
-    def __init__(self, folder: Path, on_exit: Callable[[Exit], None]) -> None:
-        self.folder, self.on_exit = folder, on_exit
+    def __init__(
+        self, folder: Path, on_exit: Callable[[Exit], None], find: Callable[[str], Image | None] = lambda name: None
+    ) -> None:
+        self.folder, self.on_exit, self.find = folder, on_exit, find
         self.connections: dict[str, Connection] = {}
         self.starting: dict[str, asyncio.Lock] = {}
         self.owners: dict[str, str] = {}
@@ -120,7 +121,7 @@ class Runtime:
 
     async def _start_shim(self, key: str, image: Image | None) -> None:
         place = self.folder / "shims" / key
-        if pid := shims.start(place, image if key != PLAIN else None):
+        if pid := await self._begin(place, image if key != PLAIN else None):
             self.spawned.add(pid)
         while True:  # one that fails ends; on a busy machine the imports of a training take minutes
             try:
@@ -132,12 +133,21 @@ class Runtime:
                 await asyncio.sleep(0.01)
         await self._watch(key, asking, watching)
 
+    async def _begin(self, place: Path, image: Image | None) -> int:
+        """A shim's process: a fork of the one whose imports it shares, where that one runs."""
+        if image and image.preload_from:
+            with contextlib.suppress(OSError, RuntimeFailure, InvalidImageName):
+                trunk = self.find(image.preload_from)
+                if trunk and shim_key(trunk) in self.connections:
+                    return await shims.branch(place, image, trunk=self.folder / "shims" / shim_key(trunk))
+        return shims.start(place, image)
+
     def _has_ended(self, pid: int) -> bool:
         """Reap a shim that this process started; True where it is gone."""
         try:
             ended = os.waitpid(pid, os.WNOHANG)[0] != 0
-        except ChildProcessError:
-            ended = True
+        except ChildProcessError:  # reaped before, or another shim's child
+            ended = not processes.start_ticks(pid)
         if ended:
             self.spawned.discard(pid)
         return ended
@@ -266,15 +276,14 @@ class Runtime:
     async def _with_handles(self, body: Mapping[str, Any], id: str, handles: Sequence[int]) -> Process:
         try:
             self._connection(id)
-            sock = unix_socket(self.folder / "shims" / self.owners[id], shims.SOCKET)
-            socket.send_fds(sock, [json.dumps(body).encode() + b"\n"], list(handles))
-        except OSError as error:
-            raise RuntimeFailure("container is not running") from error
-        finally:
+        except RuntimeFailure:
             for handle in handles:
                 os.close(handle)
-        reader, writer = await asyncio.open_unix_connection(sock=sock)
-        process = Process(Connection(reader, writer))
+            raise
+        try:
+            process = Process(await send(self.folder / "shims" / self.owners[id], body, handles))
+        except OSError as error:
+            raise RuntimeFailure("container is not running") from error
         try:
             await process.begin()
         except BaseException:

@@ -9,7 +9,8 @@ while the server is away; when a container's first process ends, the rest of its
 the shim is killed, the kernel kills its containers (PR_SET_PDEATHSIG); one shim per folder (`shims.start`), and a shim whose folder is removed ends.
 
 Requests: start {launch}, signal {id, signal, all}, exec {id, argv, tty} with the standard streams as file descriptors, attach {id} with file
-descriptors, resize {id, rows, columns}, rules {rules}, list, watch (an answer per exit), forget {id}, shutdown {grace}.
+descriptors, resize {id, rows, columns}, rules {rules}, list, watch (an answer per exit), forget {id}, branch {folder, source, preload, env} with
+the new folder's lock and log as file descriptors, shutdown {grace}.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubesim.node import birth, child, logs, preload, processes
+from kubesim.node import birth, branch, child, logs, preload, processes
 from kubesim.node.desk import Body, Desk, Loop, Peer
 from kubesim.node.guest.kubesim_guest import Guest
 from kubesim.node.launch import Launch
@@ -121,6 +122,21 @@ class Shim:
         _write(launch.folder, "state.json", container.summary())
         ok = {"pid": pid, "ticks": container.ticks, "startedAt": container.started_at}
         self._listen(pid, line, lambda word: self._begun(word, peer, container, ok))
+
+    def _do_branch(self, peer: Peer, body: Body) -> None:
+        """Another shim, forked from this one, with the lock of its folder and its log."""
+        lock, log = peer.take_handles()
+        pid = os.fork()
+        if not pid:
+            branch.live(
+                lambda: _serve(Path(body["folder"]), body["source"], body["preload"]),
+                env=body["env"],
+                lock=lock,
+                log=log,
+            )
+        os.close(lock)
+        os.close(log)
+        self.desk.answer(peer, {"pid": pid})
 
     def _do_exec(self, peer: Peer, body: Body) -> None:
         container = self.containers[body["id"]]
@@ -316,6 +332,15 @@ def _write(folder: str, name: str, body: dict[str, Any]) -> None:
             raise
 
 
+def _serve(folder: Path, source: str, modules: Sequence[str]) -> None:
+    """A shim's life."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if modules:
+        preload.load(modules, source)
+    Shim(folder, warm=bool(modules)).run()
+    (folder / "shim.sock").unlink(missing_ok=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="kubesim.node.shim", description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -325,12 +350,8 @@ def main() -> None:
     options = parser.parse_args()
     options.folder = options.folder.resolve()
     os.set_inheritable(options.lock, False)
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.chdir("/")
-    if options.preload:
-        preload.load(options.preload, options.source)
-    Shim(options.folder, warm=bool(options.preload)).run()
-    (options.folder / "shim.sock").unlink(missing_ok=True)
+    _serve(options.folder, options.source, options.preload)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubesim.lock import holder
-from kubesim.node.daemons import LOCK, base_environment, spawn
+from kubesim.node import wire
+from kubesim.node.daemons import LOCK, base_environment, environment, spawn
 from kubesim.node.images import Image, ImageStore
 
 PLAIN = "plain"
@@ -31,19 +32,34 @@ def shim_key(image: Image) -> str:
 def start(place: Path, image: Image | None) -> int:
     """A shim at `place`, its image's fork server or (None) plain: its pid, or 0 where one lives there, perhaps still importing. It listens once
     it has imported what the image lists. The lock that it holds as long as it lives is taken here and handed to it, so there are never two."""
-    place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = _locked(place)
+    lock = _claimed(place)
     if lock is None:
         return 0
+    arguments, env = [str(place), "--lock", str(LOCK)], base_environment()
+    if image is not None:
+        arguments += ["--source", str(image.source), "--preload", *image.preload]
+        env |= image.env
     try:
-        (place / SOCKET).unlink(missing_ok=True)
-        arguments, env = [str(place), "--lock", str(LOCK)], base_environment()
-        if image is not None:
-            arguments += ["--source", str(image.source), "--preload", *image.preload]
-            env |= image.env
         return spawn("kubesim.node.shim", arguments, env=env, log=place / "log", lock=lock)
     finally:
         os.close(lock)
+
+
+async def branch(place: Path, image: Image, *, trunk: Path) -> int:
+    """As `start`, as a fork of the fork server at `trunk`. Raises OSError or RuntimeFailure where that cannot be had."""
+    lock = _claimed(place)
+    if lock is None:
+        return 0
+    log = os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    env = environment(base_environment() | image.env)
+    body = {"op": "branch", "folder": str(place), "source": str(image.source), "preload": image.preload, "env": env}
+    connection = await wire.send(trunk, body, (lock, log))
+    try:
+        return int((await connection.read())["pid"])
+    except KeyError as error:
+        raise wire.RuntimeFailure("that shim does not branch") from error
+    finally:
+        connection.close()
 
 
 def lives(place: Path) -> bool:
@@ -62,6 +78,15 @@ def _locked(place: Path) -> int | None:
     except BlockingIOError:
         os.close(lock)
         return None
+    return lock
+
+
+def _claimed(place: Path) -> int | None:
+    """The lock of a shim's folder, which is made and has nothing in it that an earlier shim listened on; None where a shim holds it."""
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = _locked(place)
+    if lock is not None:
+        (place / SOCKET).unlink(missing_ok=True)
     return lock
 
 

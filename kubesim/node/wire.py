@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,17 @@ async def connect_twice(folder: Path) -> tuple[Connection, Connection]:
     except BaseException:
         first.close()
         raise
+
+
+async def send(folder: Path, body: Mapping[str, Any], handles: Sequence[int]) -> Connection:
+    """A connection that asks with file descriptors, which are closed here. Raises OSError where no shim listens."""
+    try:
+        sock = unix_socket(folder, "shim.sock")
+        socket.send_fds(sock, [json.dumps(body).encode() + b"\n"], list(handles))
+    finally:
+        for handle in handles:
+            os.close(handle)
+    return Connection(*await asyncio.open_unix_connection(sock=sock))
 
 
 class Process:

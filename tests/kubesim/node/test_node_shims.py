@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kubesim import lock
-from kubesim.node import daemons, shims
+from kubesim.node import daemons, logs, shims
 from kubesim.node.images import Image, ImageStore
+from kubesim.node.launch import Launch
 from kubesim.node.runtime import Runtime
 from kubesim.node.wire import RuntimeFailure
 
@@ -22,7 +27,7 @@ def first_image(state: Path, context: Path, *, module: str = "") -> Image:
     (context / "app" / "slow").mkdir(parents=True)
     (context / "app" / "slow" / "__init__.py").write_text(module)
     (context / "Dockerfile").write_text(
-        'FROM scratch\nLABEL kubesim.preload="json slow" kubesim.warm="first"\nCOPY app /app\nWORKDIR /app\n'
+        'FROM scratch\nLABEL kubesim.preload="colorsys slow" kubesim.warm="first"\nCOPY app /app\nWORKDIR /app\n'
     )
     return ImageStore(state).build(context, tag="first:1")
 
@@ -119,3 +124,82 @@ def test_packages_are_read_once_for_all_who_ask_while_a_fork_server_imports(tmp_
     assert imported.startswith("imported asking")
     assert count == "1 True"
     assert answered == listed != ""
+
+
+SEEN = """
+import os, signal, sys
+print('colorsys' in sys.modules, 'fractions' in sys.modules, os.environ.get('WHOSE'), signal.getsignal(signal.SIGTERM).name)
+"""
+
+
+def second_image(state: Path, context: Path) -> Image:
+    context.mkdir()
+    (context / "Dockerfile").write_text(
+        'FROM scratch\nENV WHOSE=second\nLABEL kubesim.preload="fractions" kubesim.preload-from="first:1"\nWORKDIR /app\n'
+    )
+    return ImageStore(state).build(context, tag="second:1")
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
+    images = ImageStore(tmp_path / "state")
+    made = Runtime(tmp_path / "state" / "node", lambda exit: None, images.resolve)
+    await made.start()
+    yield made
+    await made.stop()
+    await daemons.end_all(tmp_path / "state")
+
+
+def launch(folder: Path, id: str, code: str) -> Launch:
+    place = folder / "containers" / id
+    place.mkdir(parents=True)
+    labels = {"uid": "u", "namespace": "n", "pod": "p", "container": id, "attempt": "0"}
+    env = daemons.base_environment() | {"KUBESIM_CONTAINER": id}
+    argv = ("python", "-c", code)
+    return Launch(
+        id=id, argv=argv, folder=str(place), log=str(folder / "logs" / f"{id}.log"), cwd="/", env=env, labels=labels
+    )
+
+
+async def output(folder: Path, id: str) -> str:
+    async with asyncio.timeout(30):
+        while not (folder / "containers" / id / "exit.json").exists():  # noqa: ASYNC110  written by another process
+            await asyncio.sleep(0.02)
+    return b"".join(line.text for line in logs.read(folder / "logs" / f"{id}.log")).decode()
+
+
+async def test_a_fork_server_is_forked_from_the_one_whose_imports_it_shares(tmp_path: Path, runtime: Runtime) -> None:
+    first = first_image(tmp_path / "state", tmp_path / "context")
+    second = second_image(tmp_path / "state", tmp_path / "second")
+    await runtime.warm(first)
+    trunk = (await runtime.connections[shims.shim_key(first)].ask({"op": "list"}))["pid"]
+    await runtime.run(launch(tmp_path / "state" / "node", "c", SEEN), second)
+    branch = (await runtime.connections[shims.shim_key(second)].ask({"op": "list"}))["pid"]
+    assert psutil.Process(branch).ppid() == trunk
+    assert os.getsid(branch) == branch
+    assert await output(tmp_path / "state" / "node", "c") == "True True None SIG_DFL\n"
+    assert "imported fractions" in (place_of(tmp_path / "state", second) / "log").read_text()
+
+
+async def test_a_branch_outlives_its_trunk_and_another_grows_from_a_new_one(tmp_path: Path, runtime: Runtime) -> None:
+    first = first_image(tmp_path / "state", tmp_path / "context")
+    second = second_image(tmp_path / "state", tmp_path / "second")
+    await runtime.warm(first)
+    await runtime.warm(second)
+    key, place = shims.shim_key(second), place_of(tmp_path / "state", first)
+    os.kill((await runtime.connections[shims.shim_key(first)].ask({"op": "list"}))["pid"], signal.SIGKILL)
+    await asyncio.to_thread(until, place, lives=False)
+    await runtime.run(launch(tmp_path / "state" / "node", "c", SEEN), second)
+    assert await output(tmp_path / "state" / "node", "c") == "True True None SIG_DFL\n"
+    branch = (await runtime.connections[key].ask({"op": "list"}))["pid"]
+    os.kill(branch, signal.SIGKILL)
+    await asyncio.to_thread(until, place_of(tmp_path / "state", second), lives=False)
+    await runtime.warm(first)
+    await runtime.run(launch(tmp_path / "state" / "node", "d", SEEN), second)
+    assert await output(tmp_path / "state" / "node", "d") == "True True None SIG_DFL\n"
+
+
+async def test_without_its_trunk_a_fork_server_is_started(tmp_path: Path, runtime: Runtime) -> None:
+    second = second_image(tmp_path / "state", tmp_path / "second")
+    await runtime.run(launch(tmp_path / "state" / "node", "c", SEEN), second)
+    assert (await output(tmp_path / "state" / "node", "c")).startswith("False True")
