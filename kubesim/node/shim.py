@@ -126,16 +126,14 @@ class Shim:
     def _do_branch(self, peer: Peer, body: Body) -> None:
         """Another shim, forked from this one, with the lock of its folder and its log."""
         lock, log = peer.take_handles()
-        pid = os.fork()
-        if not pid:
-            branch.live(
-                lambda: _serve(Path(body["folder"]), body["source"], body["preload"]),
-                env=body["env"],
-                lock=lock,
-                log=log,
-            )
-        os.close(lock)
-        os.close(log)
+        folder, source, modules = Path(body["folder"]), body["source"], body["preload"]
+        try:
+            pid = os.fork()
+            if not pid:
+                branch.live(lambda: _serve(folder, source, modules), env=body["env"], lock=lock, log=log)
+        finally:
+            os.close(lock)
+            os.close(log)
         self.desk.answer(peer, {"pid": pid})
 
     def _do_exec(self, peer: Peer, body: Body) -> None:
