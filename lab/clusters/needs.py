@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from lab import tools as catalogue
 from lab.clusters import supply
@@ -49,28 +51,41 @@ def docker() -> list[Finding]:
     """The engine, where it keeps images, and whether nodes can be made of its containers."""
     try:
         lines = supply.docker("info", "--format", _INFO, seconds=10).splitlines()
-        version, driver, status, cgroups, memory = (*lines, "", "", "", "", "")[:5]
     except LabError as error:
         return [Finding(False, "Docker", error.message.splitlines()[0], error.hint)]
+    version, driver, status, cgroups, memory, processors, folder = (*lines, *[""] * 7)[:7]
     store = "containerd" if "containerd.snapshotter" in status else driver
-    room = int(memory) / 2**30 if memory.isdigit() else 0.0
+    room = int(memory) / GIB if memory.isdigit() else 0.0
+    count = int(processors) if processors.isdigit() else 0
     return [
         Finding(True, "Docker", t("engine {version}, images in {store}", version=version, store=store)),
-        Finding(
-            cgroups == "2",
-            mark("control groups"),
-            t("version {cgroups}", cgroups=cgroups),
-            "" if cgroups == "2" else t(_CGROUPS),
-        ),
-        Finding(
-            room >= 6,
-            mark("Docker's memory"),
-            t("{room:.1f} GiB, 6 wanted", room=room),
-            "" if room >= 6 else t(_MEMORY),
-        ),
+        _finding(cgroups == "2", mark("control groups"), t("version {cgroups}", cgroups=cgroups), _CGROUPS),
+        _finding(room >= 6, mark("Docker's memory"), t("{room:.1f} GiB, 6 wanted", room=room), _MEMORY),
+        _finding(count >= 2, mark("Docker's processors"), t("{count}, 2 wanted", count=count), _PROCESSORS),
+        *(_disk(Path(folder)) if folder else []),
     ]
 
 
-_INFO = "{{.ServerVersion}}\n{{.Driver}}\n{{json .DriverStatus}}\n{{.CgroupVersion}}\n{{.MemTotal}}"
+def _disk(folder: Path) -> list[Finding]:
+    """Where the engine keeps images and nodes; one in a virtual machine keeps them in a place that is not this machine's to measure."""
+    try:
+        free = shutil.disk_usage(folder).free / GIB
+    except OSError:
+        return []
+    seen = t("{free:.1f} GiB free at {folder}, 10 wanted", free=free, folder=folder)
+    return [_finding(free >= 10, mark("Docker's disk"), seen, _DISK)]
+
+
+def _finding(good: bool, subject: str, seen: str, cure: str) -> Finding:
+    return Finding(good, subject, seen, "" if good else t(cure))
+
+
+GIB = 2**30
+_INFO = (
+    "{{.ServerVersion}}\n{{.Driver}}\n{{json .DriverStatus}}\n{{.CgroupVersion}}\n"
+    "{{.MemTotal}}\n{{.NCPU}}\n{{.DockerRootDir}}"
+)
 _CGROUPS = mark("Kubernetes 1.35 and newer want version 2: boot with systemd.unified_cgroup_hierarchy=1")
 _MEMORY = mark("./inv up --tenants 01,20, or give Docker's virtual machine more")
+_PROCESSORS = mark("it works, slowly; start fewer tenants, or give Docker's virtual machine more")
+_DISK = mark("docker system df shows what takes it; another data-root goes into /etc/docker/daemon.json")

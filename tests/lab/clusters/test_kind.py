@@ -200,10 +200,16 @@ def test_what_is_missing_is_told(loaded: Settings, programs: Programs) -> None:
 def test_doctor_reads_docker(loaded: Settings, programs: Programs) -> None:
     programs.install("kind", "docker", "kubectl")
     store = '[["driver-type","io.containerd.snapshotter.v1"]]'
-    programs.answer("docker info", stdout=f"29.0.1\noverlayfs\n{store}\n1\n{2 * 2**30}")
+    answer = f"29.0.1\noverlayfs\n{store}\n1\n{2 * 2**30}\n1\n"
+    programs.answer("docker info", stdout=answer + str(loaded.state))
     programs.answer("kind version", stdout="kind v0.31.0 go1.25 linux/amd64")
     findings = {finding.subject: finding for finding in Kind(loaded).diagnose()}
     assert findings["Docker"].seen == "engine 29.0.1, images in containerd"
     assert "v0.31.0; the lab is made for v0.32.0" in findings["kind"].seen
     assert not findings["control groups"].good
     assert findings["Docker's memory"].seen == "2.0 GiB, 6 wanted"
+    assert findings["Docker's processors"].seen == "1, 2 wanted"
+    assert f"free at {loaded.state}, 10 wanted" in findings["Docker's disk"].seen
+    assert all(finding.good or finding.cure for finding in findings.values())
+    programs.answer("docker info", stdout=answer + "/of/a/virtual/machine")
+    assert "Docker's disk" not in {finding.subject for finding in Kind(loaded).diagnose()}
