@@ -35,7 +35,12 @@ def write(
     written, total = 0, sum(one.size for one in described.files)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with draft.open("xb") as raw, _compressed(raw, path.name) as out, tarfile.open(fileobj=out, mode="w|") as tar:
+        with (
+            _writing(path),
+            draft.open("xb") as raw,
+            _compressed(raw, path.name) as out,
+            tarfile.open(fileobj=out, mode="w|") as tar,
+        ):
             _add_text(tar, NAME, described.text())
             for name in sorted(source):
                 tar.add(source[name], arcname=CLONE + name, recursive=False, filter=_plain)
@@ -43,11 +48,8 @@ def write(
                 tar.add(files[one.path], arcname=FOLDER + one.path, recursive=False, filter=_plain)
                 written += one.size
                 at(t("{written:.0f} of {total:.0f} MB written", written=written / 1e6, total=total / 1e6))
-        draft.replace(path)
-    except OSError as error:
-        raise LabError(
-            t("cannot write {path}: {reason}", path=path, reason=error.strerror or error), t("is there room? df -h")
-        ) from None
+        with _writing(path):
+            draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -194,26 +196,30 @@ def _inside(folder: Path, name: str, source: str) -> Path:
 
 
 def _copy(file: IO[bytes], path: Path, *, executable: bool) -> str:
-    """Write it and return its sum. What cannot be written is this machine's fault, not the bundle's."""
+    """Write it and return its sum."""
     digest = hashlib.sha256()
-    try:
-        out = path.open("wb")
-    except OSError as error:
-        raise LabError(
-            t("cannot write {path}: {reason}", path=path, reason=error.strerror), t("is there room? df -h")
-        ) from None
+    with _writing(path):
+        out = path.open("wb", buffering=0)  # a full disk is told by the write, not by the end of the block
     with out:
-        while piece := file.read(_PIECE):
+        while piece := memoryview(file.read(_PIECE)):
             digest.update(piece)
-            try:
-                out.write(piece)
-            except OSError as error:
-                raise LabError(
-                    t("cannot write {path}: {reason}", path=path, reason=error.strerror), t("is there room? df -h")
-                ) from None
+            with _writing(path):
+                while piece:
+                    piece = piece[out.write(piece) :]
     if path != Path(os.devnull):
         path.chmod(0o755 if executable else 0o644)
     return digest.hexdigest()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What cannot be written is this machine's fault, not the bundle's."""
+    try:
+        yield
+    except OSError as error:
+        raise LabError(
+            t("cannot write {path}: {reason}", path=path, reason=error.strerror or error), t("is there room? df -h")
+        ) from None
 
 
 def _broken(source: str, what: str) -> LabError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import tarfile
 from pathlib import Path
 
@@ -23,6 +24,20 @@ def test_there_and_back(make: Make, tmp_path: Path, name: str) -> None:
     assert archive.verify(tmp_path / "here") == described
     assert described.files[0].path == "wheels/invoke-1.0-py3-none-any.whl"
     assert (tmp_path / "here").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("room", [10, 2000])
+def test_a_disk_that_is_full_is_not_the_bundles_fault(make: Make, tmp_path: Path, room: int) -> None:
+    path = make()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(LabError, match=r"cannot write .*/wheels/.*whl: File too large") as stopped:
+            archive.unpack(path, tmp_path / "here")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert stopped.value.hint == "is there room? df -h"
+    assert [one.name for one in tmp_path.iterdir() if "here" in one.name] == []
 
 
 def test_tar_makes_a_clone_of_it(make: Make, tmp_path: Path) -> None:
