@@ -7,31 +7,16 @@ block is the pieces as they came, never joined: a gigabyte is not copied once mo
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 BLOCK = 1 << 20
 _SMALL = 256 * 1024
 _MOST_PIECES = 256
-_NICER = 5
-_THREADS = 16
 _PROCESSORS = os.cpu_count() or 1
 
 Piece = bytes | memoryview
 Pieces = Sequence[Piece]
 Consumer = Callable[[Pieces], None]
-
-
-def workers() -> ThreadPoolExecutor:
-    """Threads for the loop's default executor. They are nicer than the loop: on a machine that is busy, short answers come first."""
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="awssim-worker", initializer=_be_nice)
-
-
-def _be_nice() -> None:
-    if sys.platform == "linux":  # where 0 is the calling thread, and not the process
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICER)
 
 
 class Pipe:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from awssim import lock, pipe
+from awssim import lock
 from awssim.errors import StandinError, StateUnusable
 from awssim.files import private_directory
 from awssim.settings import Settings
 from awssim.wire import Wire
+from awssim.workers import Workers
 
 if TYPE_CHECKING:
     from awssim.stand import Stand
@@ -40,7 +41,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_default_executor(pipe.workers())
+        loop.set_default_executor(Workers(loop))
         await super().startup(sockets)
         self._upkeep = [loop.create_task(_upkeep(self._stand)), loop.create_task(_index(self._stand))]
 

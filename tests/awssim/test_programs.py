@@ -1,6 +1,5 @@
 """Programs that bring their own S3 client: s3fs, MLflow's artifacts."""
 
-import functools
 import hashlib
 import os
 import subprocess
@@ -11,13 +10,32 @@ import pytest
 
 from tests.awssim.running import REGION, Running, tenant, tenant_policy
 
+LOCK = Path(__file__).with_name("s3fs.lock")
 
-@functools.cache
-def s3fs_python() -> str:
-    """An interpreter with s3fs: its aiobotocore pins another botocore than ministack does, so it has an environment of its own."""
-    python = os.environ.get("S3FS_PYTHON", sys.executable)
-    found = subprocess.run([python, "-c", "import s3fs"], capture_output=True, check=False)
-    return python if found.returncode == 0 else ""
+
+@pytest.fixture(scope="session")
+def s3fs_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter with s3fs, in an environment of its own: its aiobotocore pins another botocore than ministack does.
+
+    ``S3FS_PYTHON`` names one; otherwise it is made of ``s3fs.lock`` (once: it is kept beside pytest's own temporary folders).
+    """
+    if named := os.environ.get("S3FS_PYTHON"):
+        return named
+    digest = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    parallel = "PYTEST_XDIST_WORKER" in os.environ  # whose folder is one level further down
+    folder = tmp_path_factory.getbasetemp().parents[1 if parallel else 0] / f"s3fs-{digest}"
+    python, complete = folder / "bin" / "python", folder / "complete"
+    if complete.exists():
+        return str(python)
+    for step in (
+        [sys.executable, "-m", "venv", "--clear", str(folder)],
+        [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(LOCK)],
+    ):
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"s3fs cannot be installed here: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+    complete.touch()
+    return str(python)
 
 
 S3FS = """
@@ -44,18 +62,18 @@ except PermissionError:
 """
 
 
-def test_s3fs_as_a_tenant(stand: Running) -> None:
-    if not s3fs_python():
-        pytest.skip("no s3fs; S3FS_PYTHON names an interpreter that has it")
+@pytest.mark.exhaustive
+@pytest.mark.timeout(900)
+def test_s3fs_as_a_tenant(stand: Running, s3fs_python: str) -> None:
     for name in ("mlops-training-user67", "not-of-user67"):
         stand.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     keys = tenant(stand, "user67", tenant_policy("67"))
     done = subprocess.run(
-        [s3fs_python(), "-c", S3FS],
+        [s3fs_python, "-c", S3FS],
         env=stand.environment(keys),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
