@@ -1,22 +1,22 @@
 """The `current` provider: a cluster that exists already, by a kubeconfig context (EKS, a company's, kind of your own).
 
 It is somebody else's: nothing is changed before they agreed to that very cluster, nothing there is taken over, and `down --purge` removes
-what the record says the lab made. The record is written before anything is made, so a half-finished `up` is known to `down` too.
+what the record says the lab made.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lab.clusters import network
 from lab.clusters.base import IMAGES, Capabilities, Finding, Image, answers
+from lab.clusters.record import Identity, Record
 from lab.errors import LabError
 from lab.host import ports
 from lab.host.files import write_private
@@ -30,16 +30,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Which cluster: a context may be pointed elsewhere, the UID of kube-system belongs to one cluster for ever."""
-
-    context: str
-    server: str
-    uid: str
-    version: str
-
-
-@dataclass(frozen=True)
 class Current:
     settings: Settings
     source: tuple[Path, ...] = ()
@@ -49,6 +39,10 @@ class Current:
     @property
     def folder(self) -> Path:
         return self.settings.state / "current"
+
+    @property
+    def record(self) -> Record:
+        return Record(self.settings.state)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -67,8 +61,8 @@ class Current:
     def question(self) -> str | None:
         """Which cluster it is, and what the lab would make there."""
         here = self._identify()
-        self._require_not_elsewhere(here)
-        if self._record().get("agreed") == here.uid:
+        self.record.require_not_elsewhere(here)
+        if self.record.agreed(here):
             return None
         made = _footprint(self.settings)
         namespaces = sorted(ref.name for ref in made if ref.kind == "Namespace")
@@ -90,27 +84,25 @@ class Current:
 
     def agree(self) -> None:
         here = self._identify()
-        self._require_not_elsewhere(here)
-        self._write({**self._record(), **asdict(here), "agreed": here.uid})
+        self.record.require_not_elsewhere(here)
+        self.record.agree(here)
 
     def create(self) -> str | None:
         from lab.clusters import guest
 
         here = self._identify()
-        record = self._record()
-        if record.get("agreed") != here.uid:
+        if not self.record.agreed(here):
             raise LabError(
                 t("nobody agreed to change {server} (context {context})", server=here.server, context=here.context),
                 t("./inv up --cluster current asks for it"),
             )
-        wanted, ours = _footprint(self.settings), _refs(record)
+        wanted, ours = _footprint(self.settings), self.record.made()
         guest.require_none(
             self._cluster(),
             sorted(set(wanted) - set(ours)),
             t("{server} (context {context})", server=here.server, context=here.context),
         )
-        made = [asdict(ref) for ref in sorted({*ours, *wanted})]
-        self._write({**record, "made": made})
+        self.record.add(wanted)
         write_private(self.kubeconfig(), self.context.alone())
         return f"{here.context}, {here.server}"
 
@@ -139,10 +131,11 @@ class Current:
     def delete(self) -> None:
         from lab.clusters import guest
 
-        made = _refs(self._record())
+        made = self.record.made()
         if made and self.kubeconfig().exists():
-            self._require_same()
-            guest.remove(self._kept(), made)
+            kept = self._kept()
+            self.record.require_same(kept.get("v1", "Namespace", "kube-system")["metadata"]["uid"])
+            guest.remove(kept, made)
         ports.remove_tree(self.folder)
 
     def diagnose(self) -> list[Finding]:
@@ -187,56 +180,11 @@ class Current:
 
         return Cluster(self.kubeconfig())
 
-    def _require_not_elsewhere(self, here: Identity) -> None:
-        kept = self._record()
-        if kept.get("made") and kept.get("uid") != here.uid:
-            raise LabError(
-                t(
-                    "the lab in {state} is on {old_server} (context {old}), the context is {context} now, which is {server}",
-                    state=self.settings.state,
-                    old_server=kept.get("server"),
-                    old=kept.get("context"),
-                    context=here.context,
-                    server=here.server,
-                ),
-                t(
-                    "LAB_CONTEXT={context} goes on there; LAB_STATE=/another/folder is for a second lab",
-                    context=kept.get("context"),
-                ),
-            )
-
-    def _require_same(self) -> None:
-        found = self._kept().get("v1", "Namespace", "kube-system")["metadata"]["uid"]
-        if found != self._record().get("uid"):
-            raise LabError(
-                t(
-                    "{server} is another cluster than the one that the lab was brought up on",
-                    server=self._record().get("server"),
-                ),
-                t("nothing was removed; where that cluster is gone for good: rm -r {folder}", folder=self.folder),
-            )
-
-    def _record(self) -> dict[str, Any]:
-        try:
-            found = json.loads((self.folder / "record.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def _write(self, record: dict[str, Any]) -> None:
-        write_private(self.folder / "record.json", json.dumps(record, indent=1))
-
 
 def _footprint(settings: Settings) -> list[Ref]:
     from lab.clusters.footprint import footprint
 
     return footprint(settings)
-
-
-def _refs(record: dict[str, Any]) -> list[Ref]:
-    from lab.clusters.footprint import Ref
-
-    return [Ref(**item) for item in record.get("made") or []]
 
 
 def _address_towards(path: Path) -> str:

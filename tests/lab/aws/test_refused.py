@@ -21,7 +21,7 @@ ADDRESS = "https://s3.ap-northeast-2.amazonaws.com"
             "./inv up",
         ),
         (EndpointConnectionError(endpoint_url=ADDRESS), f"AWS cannot be asked: .*{ADDRESS}", "./inv doctor"),
-        (SSLError(endpoint_url=ADDRESS, error="self-signed"), "SSL validation failed", "./inv doctor"),
+        (SSLError(endpoint_url=ADDRESS, error=Exception("self-signed")), "SSL validation failed", "./inv doctor"),
         (NoCredentialsError(), "AWS cannot be asked: Unable to locate credentials", "./inv doctor"),
     ],
 )
