@@ -56,8 +56,9 @@ class StandIn:
         eks = self._cluster()
         if self.daemon.pid() is not None and self.running():
             return t("already running")
+        self.daemon.stop()
         if not ports.is_free(self.port):
-            self.stop()
+            self.stop()  # perhaps one that the last `up` did not live to note
         ports.require_free(self.port, t("the AWS stand-in"), *self._setting)
         self.folder().mkdir(parents=True, exist_ok=True)
         addresses = ",".join(dict.fromkeys(("127.0.0.1", address)))
@@ -105,7 +106,7 @@ class StandIn:
         return users.read_keys(self.settings, user)
 
     def stop(self) -> bool:
-        """One that `up` did not live to note is found by its folder."""
+        """Whether a pid file knows of it or not: it is found by its folder too."""
         from lab.clusters import leftovers
 
         return self.daemon.stop() or leftovers.end_servers("awssim", self.folder())
