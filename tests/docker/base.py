@@ -32,6 +32,8 @@ def make(engine: Engine, folder: Path) -> str:
     subprocess.run(command, check=True, capture_output=True)
     for part in ("var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
         shutil.rmtree(root / part)
+    for compiled in [*root.rglob("__pycache__")]:  # the Dockerfiles' own base has none either
+        shutil.rmtree(compiled)
     subprocess.run(["tar", "-C", str(root), "-cf", str(folder / "root.tar"), "."], check=True)
     engine.docker("import", str(folder / "root.tar"), STAND_IN)
     return STAND_IN
