@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from lab.checks.base import Result
-from lab.messages import t
+from lab.messages import plural, t
 from lab.messages.cells import left
 
 MARKS = {"pass": "✓", "fail": "✗", "skip": "-"}
@@ -23,14 +23,14 @@ def render(results: Sequence[Result]) -> str:
 
 def total(results: Sequence[Result]) -> str:
     counted = {state: sum(result.state == state for result in results) for state in MARKS}
-    tenants = len({result.tenant for result in results})
-    return t(
-        "{passed} of {total} checks passed, {failed} failed, {skipped} skipped ({tenants} tenants)",
+    return plural(
+        "{passed} of {total} checks passed, {failed} failed, {skipped} skipped ({count} tenant)",
+        "{passed} of {total} checks passed, {failed} failed, {skipped} skipped ({count} tenants)",
+        count=len({result.tenant for result in results}),
         passed=counted["pass"],
         total=len(results),
         failed=counted["fail"],
         skipped=counted["skip"],
-        tenants=tenants,
     )
 
 

@@ -80,6 +80,7 @@ def test_the_terminal_report_names_failures_with_their_cure() -> None:
     assert "user01  ✗ 2/5" in shown
     assert shown.count("✗ B Broken: it is broken\n    → mend it") == 2
     assert shown.endswith("4 of 10 checks passed, 2 failed, 4 skipped (2 tenants)")
+    assert text.total(run([subject("01")], CHAIN)) == "2 of 5 checks passed, 1 failed, 2 skipped (1 tenant)"
 
 
 @pytest.mark.parametrize("numbers", [["01"], ["01", "02", "03"]])
