@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.bundle.install import _NOT_IMPORTED
+
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("sh", "awk", "basename", "cmp", "cp", "df", "dirname", "flock", "printf", "readlink", "rm", "uname", "cat")
 
@@ -92,3 +94,9 @@ def test_with_the_environment_in_place_it_only_passes_the_arguments_on(clone: Pa
     python.chmod(0o755)
     done = inv(clone, "train", "--run-name", "two words")
     assert done.stdout == f"{clone}/program.py|train|--run-name|two words|"
+
+
+def test_what_is_compiled_is_what_a_bundle_compiles() -> None:
+    script = (ROOT / "inv").read_text()
+    assert f"-x '{_NOT_IMPORTED}'" in script
+    assert "--compile-bytecode" not in script
