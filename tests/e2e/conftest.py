@@ -56,20 +56,17 @@ class Lab:
         assert isinstance(found, dict)
         return found
 
+    def begin(self) -> None:
+        """Nothing is left of what it was, and on a cluster that is given somebody agreed to it."""
+        self.inv("down", "--purge")
+        if given():
+            Current(settings.load(environ=self.environ), source=(Path(given()),)).agree()
+
     def student(self, number: str) -> dict[str, str]:
         """The environment of a student's shell."""
         lines = self.inv("env", "--user", number).stdout.splitlines()
         pairs = (line.removeprefix("export ").split("=", 1) for line in lines)
         return {**self.environ, **{key: shlex.split(value)[0] for key, value in pairs}}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """test_lab.py sees the lab as it first comes up, so of the end-to-end tests it is the first, whichever are asked for."""
-    here = Path(__file__).parent
-    places = [index for index, item in enumerate(items) if item.path.parent == here]
-    ordered = sorted((items[index] for index in places), key=lambda item: item.path.name != "test_lab.py")
-    for index, item in zip(places, ordered, strict=True):
-        items[index] = item
 
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -103,8 +100,9 @@ def fresh_lab(folder: Path, *, offset: int = 0) -> Iterator[Lab]:
     environ |= {"LAB_STATE": str(folder / "lab"), "LAB_CLUSTER": "sim", "LAB_AWS": "standin", "HOME": str(home)}
     if given():
         environ |= {"LAB_CLUSTER": "current", "KUBECONFIG": given()}
-        Current(settings.load(environ=environ), source=(Path(given()),)).agree()
     made = Lab(environ, folder / "lab")
+    if given():
+        made.begin()
     yield made
     made.inv("down", "--purge")
     left = [str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()]

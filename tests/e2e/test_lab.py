@@ -14,6 +14,12 @@ from tests.e2e.conftest import ROOT, Lab
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def from_nothing(lab: Lab) -> None:
+    """Whatever modules before this one left."""
+    lab.begin()
+
+
 def test_up_brings_the_whole_lab(lab: Lab) -> None:
     shown = lab.inv("up").stdout
     assert "✗" not in shown

@@ -144,7 +144,6 @@ def test_of_an_up_that_is_killed_nothing_is_left_either(theirs: Cluster, visitor
     until(process, moment)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    assert "made" in json.loads((visitor.state / "current" / "record.json").read_text())
     visitor.inv("down", "--purge")
     assert settled(theirs, before) == before
     assert running_in(visitor) == []
