@@ -12,12 +12,14 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
-from awssim import grammar
+from awssim import documents, grammar
 from awssim.asgi import Query, Request
 from awssim.errors import Refused
 
 _QUERY_PROTOCOL = ("iam", "sts")
 _ALWAYS = ("Action", "Version")
+_NUMBERS = {"max-keys", "max-uploads", "max-parts", "max-buckets", "part-number-marker"}
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _TAGS_OF = "/v20180820/tags/"
 _BUCKET = re.compile(r"arn:aws:s3:::[a-z0-9.-]+")
 
@@ -32,8 +34,17 @@ def one_meaning(service: str, request: Request, body: bytes) -> tuple[Request, b
         return dataclasses.replace(request, query=query), _own_members(request, body)
     if service == "s3" and request.path.startswith(_TAGS_OF) and not _BUCKET.fullmatch(request.path[len(_TAGS_OF) :]):
         raise Refused("InvalidRequest", "Only a bucket has tags here, by its ARN.", status=400)
+    _check_numbers(query)
     headers = {name: value for name, value in request.headers.items() if name != "x-amz-target"}
     return dataclasses.replace(request, query=query, headers=headers), body
+
+
+def _check_numbers(query: Query) -> None:
+    """S3's numbers in an address, each told with the rule it breaks."""
+    for name in _NUMBERS & query.keys():
+        if (text := query[name][0]) and not _NUMBER.fullmatch(text):
+            message = f"Provided {name} not an integer or within integer range"
+            raise Refused("InvalidArgument", message, status=400)
 
 
 def _check_once(query: Query) -> None:
@@ -58,10 +69,13 @@ def _query(service: str, request: Request, body: bytes) -> Request:
 def _own_members(request: Request, body: bytes) -> bytes:
     """The JSON protocol: the call's own members, each once."""
     try:
-        call: Any = json.loads(body or b"{}")
+        call: Any = documents.read(body or b"{}")
     except ValueError:
         call = None
     if not isinstance(call, dict):
         raise Refused("SerializationException", "The body is not a JSON object.", status=400)
-    known = grammar.members("ecr", request.headers.get("x-amz-target", "").rpartition(".")[2])
+    operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
+    if reason := grammar.misfit("ecr", operation, call):
+        raise Refused("SerializationException", reason, status=400)
+    known = grammar.members("ecr", operation)
     return json.dumps({name: value for name, value in call.items() if known is None or name in known}).encode()

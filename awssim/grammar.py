@@ -39,6 +39,48 @@ def members(service: str, operation: str) -> frozenset[str] | None:
     return frozenset(shape.members) if shape else frozenset()
 
 
+def misfit(service: str, operation: str, call: Mapping[str, Any]) -> str:
+    """Why a call's JSON is not of the operation's form (a list where a text belongs), in AWS's words; nothing where it is."""
+    shape = _input(service, operation)
+    return _misfit(shape, call) if shape else ""
+
+
+def _misfit(shape: Any, value: Any) -> str:
+    """As deep as the model goes, however deep the value is."""
+    if value is None:
+        return ""
+    if not isinstance(value, _PYTHONS.get(shape.type_name, object)) or (
+        shape.type_name in _NUMBERS and isinstance(value, bool)
+    ):
+        return f"{_TOKENS[type(value)]} can not be converted to {_JAVAS.get(shape.type_name, shape.type_name)}"
+    within: list[tuple[Any, Any]] = []
+    if shape.type_name == "structure":
+        within = [(member, value.get(name)) for name, member in shape.members.items()]
+    elif shape.type_name == "list":
+        within = [(shape.member, item) for item in value]
+    elif shape.type_name == "map":
+        within = [(shape.value, item) for item in value.values()]
+    return next((found for one in within if (found := _misfit(*one))), "")
+
+
+_PYTHONS: dict[str, Any] = {
+    "structure": dict, "map": dict, "list": list, "string": str, "boolean": bool, "integer": int, "long": int, "blob": str,
+}  # fmt: skip
+_JAVAS = {
+    "string": "String",
+    "boolean": "Boolean",
+    "integer": "Integer",
+    "long": "Long",
+    "list": "a list",
+    "blob": "a blob",
+}
+
+
+_TOKENS = {
+    bool: "BOOLEAN_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", str: "STRING_VALUE", list: "START_ARRAY", dict: "START_OBJECT",
+}  # fmt: skip
+
+
 def sentence(name: str, value: object, reason: str) -> str:
     """The whole message, as IAM and STS write it."""
     shown = "null" if value is None else f"'{value}'"

@@ -15,6 +15,7 @@ from awssim.asgi import Message
 from awssim.pipe import BLOCK
 
 _LARGE = 256 * 1024
+_LONGEST_HEAD = 128 * 1024
 _head = bytearray(64 * 1024)  # one for all connections: what is read into it is taken out before the loop goes on
 
 
@@ -55,8 +56,22 @@ class _Http(HttpToolsProtocol):
     """uvicorn's protocol, which lets an Intake have the bodies that are large."""
 
     intake: "Intake | None" = None
+    _head: int | None = None  # what has come of a head that is not complete yet
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
+
+    def data_received(self, data: bytes) -> None:
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD:  # the parser would keep it, however long it is
+                self.send_400_response("The head of the request is too long.")
+                return
+        super().data_received(data)
 
     def on_headers_complete(self) -> None:
+        self._head = None
         super().on_headers_complete()
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
         if int(length) > _LARGE:

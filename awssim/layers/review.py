@@ -1,7 +1,6 @@
 """``POST /_awssim/eks/token-review``: the webhook of an API server, which has no AWS credentials; the token under review is the credential."""
 
-import json
-
+from awssim import documents
 from awssim.asgi import App, Receive, Scope, Send, read_body, reply_json
 from awssim.eks.review import review
 from awssim.stand import Stand
@@ -24,7 +23,7 @@ class TokenReview:
             return
         body = await read_body(receive, _LONGEST)
         try:
-            question = json.loads(body or b"")
+            question = documents.read(body or b"")
         except ValueError:
             question = None
         if not isinstance(question, dict):

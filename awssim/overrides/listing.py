@@ -11,6 +11,7 @@ from awssim.overrides.replace import replace
 
 _WORTH_KEEPING = 2000
 _KEPT = 8
+_LAST, _LONGEST_KEY = chr(0x10FFFF), 1024
 Page = tuple[list[str], list[str], bool, str]
 
 
@@ -65,4 +66,5 @@ def page(keys: list[str], prefix: str, delimiter: str, max_keys: int, start_afte
 
 def _after(prefix: str) -> str:
     """The first text that sorts after everything that begins with ``prefix``."""
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+    kept = prefix.rstrip(_LAST)
+    return kept[:-1] + chr(ord(kept[-1]) + 1) if kept else _LAST * (_LONGEST_KEY + 1)

@@ -100,7 +100,7 @@ class Uploads:
     def place(self, upload_id: str, number: str, size: int | None) -> Iterator[Place | None]:
         """Where the content of a part that is about to come may be written at once."""
         slots = self._slots.get(upload_id)
-        if slots is None or not size or not number.isdigit():
+        if slots is None or not size or not _is_number(number):
             yield None
             return
         with slots.place(int(number), size) as place:
@@ -283,4 +283,8 @@ def _part_numbers(s3: Any, body: bytes) -> list[int]:
     except s3.ParseError:
         return []
     texts = [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == "PartNumber"]
-    return [int(text) for text in texts if text.strip().isdigit()]
+    return [int(text) for text in texts if _is_number(text.strip())]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

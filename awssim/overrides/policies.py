@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from awssim import documents
 from awssim.overrides.replace import replace
 
 VERSIONS = ("2012-10-17", "2008-10-17")
@@ -54,7 +55,7 @@ def bucket_policy_error(s3: Any, bucket: str, body: bytes) -> Any:
 
 def bucket_policy_problem(bucket: str, body: bytes, exists: Any) -> str | None:
     try:
-        policy = json.loads(body)
+        policy = documents.read(body)
     except ValueError:
         policy = None
     if not isinstance(policy, dict):
@@ -148,7 +149,10 @@ def exists(account: str, kind: str, name: str) -> bool:
 
 def _make_validate(original: Any) -> Any:
     def validate(document: Any) -> str | None:
-        problem = original(document)
+        try:
+            problem = original(document)
+        except RecursionError:
+            problem = "Syntax errors in policy."
         if problem:
             return str(problem)
         return iam_policy_problem(json.loads(document) if isinstance(document, str) else document)

@@ -2,9 +2,9 @@
 look at the other, so ``${aws:username}`` is a variable in policies where it is text on AWS, those without ``"Version": "2012-10-17"``.
 """
 
-import json
 from typing import Any
 
+from awssim import documents
 from awssim.overrides.replace import replace
 
 _WITH_VARIABLES = "2012-10-17"
@@ -37,7 +37,7 @@ def apply() -> None:
 
 def _read(document: Any) -> Any:
     try:
-        return json.loads(document) if isinstance(document, str) else document
+        return documents.read(document) if isinstance(document, str) else document
     except ValueError:
         return None
 

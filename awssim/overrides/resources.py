@@ -6,9 +6,9 @@ action or a parameter out of a form that is another service's content. Here the 
 unknown action is denied unless a policy allows everything.
 """
 
-import json
 from typing import Any
 
+from awssim import documents
 from awssim.overrides import tags
 from awssim.overrides.replace import replace
 
@@ -75,7 +75,7 @@ def s3_resource(path: str, found: str) -> str:
 def ecr_resource(body: bytes, found: str, prefix: str, headers: Any) -> str:
     """The repositories an ECR call names."""
     try:
-        call = json.loads(body or b"{}")
+        call = documents.read(body or b"{}")
     except ValueError:
         return found
     if not isinstance(call, dict):

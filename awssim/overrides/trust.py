@@ -1,8 +1,8 @@
 """A role's trust policy is judged as AWS does; ministack keeps any text, and a role nobody can assume looks like one somebody can."""
 
-import json
 from typing import Any
 
+from awssim import documents
 from awssim.errors import Refused
 from awssim.overrides import policies
 
@@ -18,7 +18,7 @@ def check(iam: Any, document: str) -> None:
 
 def trust_policy_problem(document: str, exists: Any) -> str | None:
     try:
-        policy = json.loads(document)
+        policy = documents.read(document)
     except ValueError:
         return "This policy contains invalid Json"
     if not isinstance(policy, dict) or policy.get("Version", "2008-10-17") not in policies.VERSIONS:

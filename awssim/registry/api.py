@@ -1,11 +1,10 @@
 """ECR's JSON API: the registry's own operations here, repositories and their settings by ministack, corrected on the way."""
 
 import base64
-import json
 import sqlite3
 from typing import Any
 
-from awssim import grammar
+from awssim import documents, grammar
 from awssim.overrides.replace import replace
 from awssim.registry import mutability
 from awssim.registry.account import Account
@@ -38,7 +37,7 @@ class Api:
 
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         try:
-            call = json.loads(body or b"{}")
+            call = documents.read(body or b"{}")
         except ValueError:
             return error_response_json("SerializationException", "Invalid JSON", 400)
         try:

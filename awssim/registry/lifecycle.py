@@ -4,11 +4,11 @@ Rules are met in the order of their priority; an image a rule has matched, kept 
 """
 
 import fnmatch
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from awssim import documents
 from awssim.registry.store import Image
 
 _STATUSES = ("tagged", "untagged", "any")
@@ -29,7 +29,7 @@ class Expired:
 def rules(text: str) -> list[dict[str, Any]]:
     """The policy's rules by priority."""
     try:
-        value = json.loads(text)
+        value = documents.read(text)
     except ValueError as error:
         raise InvalidPolicy(f"it is not JSON ({error})") from error
     found = value.get("rules") if isinstance(value, dict) else None

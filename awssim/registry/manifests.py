@@ -1,9 +1,9 @@
 """What a manifest says: its media type, the content it needs, its size. Pure."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from awssim import documents
 from awssim.registry.names import is_digest
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
@@ -39,7 +39,7 @@ class Manifest:
 def parse(content: bytes, media_type: str) -> Manifest:
     """Read a manifest; ``media_type`` is what its sender called it, and must agree with the text."""
     try:
-        value = json.loads(content)
+        value = documents.read(content)
     except ValueError as error:
         raise InvalidManifest(f"manifest is not JSON: {error}") from error
     if not isinstance(value, dict) or value.get("schemaVersion") != 2:

@@ -1,8 +1,8 @@
 """Is a text a policy of a repository: ministack keeps any."""
 
-import json
 from typing import Any
 
+from awssim import documents
 from awssim.overrides import policies
 from awssim.registry.errors import EcrError
 
@@ -10,7 +10,7 @@ from awssim.registry.errors import EcrError
 def check_policy(text: str) -> None:
     """A repository policy is JSON with statements that name principals there are, ECR's actions, and conditions that exist."""
     try:
-        policy = json.loads(text)
+        policy = documents.read(text)
     except ValueError:
         policy = None
     statements = policy.get("Statement") if isinstance(policy, dict) else None

@@ -166,21 +166,9 @@ def _download(server: Server, large: Path) -> list[Row]:
 
 def _probed(server: Server, way: str, transfer: Callable[[], object]) -> list[Row]:
     """Time a transfer, and what another client waits for a small answer meanwhile."""
-    waits: list[float] = []
-    stop = threading.Event()
-
-    def probe() -> None:
-        while not stop.wait(0.02):
-            waits.append(_timed(server.answers))
-
-    thread = threading.Thread(target=probe)
-    thread.start()
-    try:
+    with standins.probe(server) as waits:
         rows = _timed_transfer(server, way, transfer)
-    finally:
-        stop.set()
-        thread.join()
-    p99 = sorted(waits)[int(len(waits) * 0.99)] * 1000
+    p99 = sorted(waits)[int(len(waits) * 0.99)] * 1000 if waits else math.nan
     return [*rows, Row(t("{server}: others' p99 meanwhile ({way})", server=server.name, way=way), p99, "ms", _OTHERS)]
 
 

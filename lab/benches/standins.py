@@ -144,6 +144,20 @@ def localstack(base: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def probe(server: Server) -> Iterator[list[float]]:
+    """Another client beside: the seconds it waited for each answer are in the list when the block has ended."""
+    waits: list[float] = []
+    command = [sys.executable, "-m", "lab.benches.probe", server.url + server.health, str(server.ca or "")]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.readline()
+        yield waits
+        process.stdin.close()
+        waits += json.loads(process.stdout.read() or "[]")
+
+
+@contextlib.contextmanager
 def _running(server: Server, command: list[str], environment: dict[str, str]) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
