@@ -26,7 +26,7 @@ def main(url: str, authority: str = "") -> None:
         else http.client.HTTPConnection(*where, timeout=120)
     )
     _asked(connection, parts.path)
-    print("ready", flush=True)
+    print(flush=True)  # it has asked once: the transfer may begin
     while not select.select([sys.stdin], [], [], _EVERY)[0]:
         waits.append(_asked(connection, parts.path))
     print(json.dumps(waits))
