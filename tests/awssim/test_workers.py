@@ -59,6 +59,8 @@ async def test_what_is_given_up_before_its_turn_is_not_done() -> None:
     waiting = asyncio.ensure_future(asyncio.to_thread(done.append, 1))
     await asyncio.sleep(0)
     waiting.cancel()
+    await asyncio.sleep(0)  # the loop tells the executor
+    await asyncio.sleep(0)
     began.wait(60)
     release.set()
     await asyncio.gather(*holding)
