@@ -7,16 +7,17 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NoReturn
 
 
-def live(serve: Callable[[], None], *, env: Mapping[str, str], lock: int, log: int) -> NoReturn:
-    """In the fork: be a shim of its own, which `serve` is the life of. Nothing of the other's is open any more but the given files."""
+def live(serve: Callable[[], None], *, env: Mapping[str, str], lock: int, log: Path) -> NoReturn:
+    """In the fork: be a shim of its own, which `serve` is the life of. Nothing of the other's is open any more."""
     code = 1
     try:
         os.setsid()
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        for stream in (1, 2):
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), stream)
         os.closerange(3, lock)
         os.closerange(lock + 1, 65536)
         signal.set_wakeup_fd(-1)

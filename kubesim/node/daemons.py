@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import kubesim
-from kubesim.node.wire import RuntimeFailure, connect
+from kubesim.node.wire import SOCKET, RuntimeFailure, connect
 
 _GRACE_SECONDS = 30.0
 LOCK = 3
@@ -60,7 +60,7 @@ def base_environment() -> dict[str, str]:
 async def end_all(state: Path) -> None:
     """End every shim, with its containers, then the proxy of a state directory; also without a server."""
     folder = Path(state) / "node"
-    await asyncio.gather(*(_end(place, "shim.sock") for place in (folder / "shims").glob("*")))
+    await asyncio.gather(*(_end(place, SOCKET) for place in (folder / "shims").glob("*")))
     await _end(folder / "proxy", "proxy.sock")
 
 

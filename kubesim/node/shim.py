@@ -10,7 +10,7 @@ the shim is killed, the kernel kills its containers (PR_SET_PDEATHSIG); one shim
 
 Requests: start {launch}, signal {id, signal, all}, exec {id, argv, tty} with the standard streams as file descriptors, attach {id} with file
 descriptors, resize {id, rows, columns}, rules {rules}, list, watch (an answer per exit), forget {id}, branch {folder, source, preload, env} with
-the new folder's lock and log as file descriptors, shutdown {grace}.
+the new folder's lock as file descriptor, shutdown {grace}.
 """
 
 from __future__ import annotations
@@ -124,16 +124,15 @@ class Shim:
         self._listen(pid, line, lambda word: self._begun(word, peer, container, ok))
 
     def _do_branch(self, peer: Peer, body: Body) -> None:
-        """Another shim, forked from this one, with the lock of its folder and its log."""
-        lock, log = peer.take_handles()
+        """Another shim, forked from this one, with the lock of its folder."""
+        (lock,) = peer.take_handles()
         folder, source, modules = Path(body["folder"]), body["source"], body["preload"]
         try:
             pid = os.fork()
             if not pid:
-                branch.live(lambda: _serve(folder, source, modules), env=body["env"], lock=lock, log=log)
+                branch.live(lambda: _serve(folder, source, modules), env=body["env"], lock=lock, log=folder / "log")
         finally:
             os.close(lock)
-            os.close(log)
         self.desk.answer(peer, {"pid": pid})
 
     def _do_exec(self, peer: Peer, body: Body) -> None:

@@ -17,7 +17,6 @@ from kubesim.node.daemons import LOCK, base_environment, environment, spawn
 from kubesim.node.images import Image, ImageStore
 
 PLAIN = "plain"
-SOCKET = "shim.sock"
 
 
 def shim_key(image: Image) -> str:
@@ -50,10 +49,9 @@ async def branch(place: Path, image: Image, *, trunk: Path) -> int:
     lock = _claimed(place)
     if lock is None:
         return 0
-    log = os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     env = environment(base_environment() | image.env)
     body = {"op": "branch", "folder": str(place), "source": str(image.source), "preload": image.preload, "env": env}
-    connection = await wire.send(trunk, body, (lock, log))
+    connection = await wire.send(trunk, body, [lock])
     try:
         return int((await connection.read())["pid"])
     except KeyError as error:
@@ -86,7 +84,7 @@ def _claimed(place: Path) -> int | None:
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = _locked(place)
     if lock is not None:
-        (place / SOCKET).unlink(missing_ok=True)
+        (place / wire.SOCKET).unlink(missing_ok=True)
     return lock
 
 
@@ -103,7 +101,7 @@ def head_start(state: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if pid and not (place / SOCKET).exists():
+        if pid and not (place / wire.SOCKET).exists():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+SOCKET = "shim.sock"
 _LINE = 64 * 1024 * 1024
 
 
@@ -61,7 +62,7 @@ def unix_socket(folder: Path, name: str) -> socket.socket:
     return connection
 
 
-async def connect(folder: Path, name: str = "shim.sock") -> Connection:
+async def connect(folder: Path, name: str = SOCKET) -> Connection:
     reader, writer = await asyncio.open_unix_connection(sock=unix_socket(folder, name), limit=_LINE)
     return Connection(reader, writer)
 
@@ -79,7 +80,7 @@ async def connect_twice(folder: Path) -> tuple[Connection, Connection]:
 async def send(folder: Path, body: Mapping[str, Any], handles: Sequence[int]) -> Connection:
     """A connection that asks with file descriptors, which are closed here. Raises OSError where no shim listens."""
     try:
-        sock = unix_socket(folder, "shim.sock")
+        sock = unix_socket(folder, SOCKET)
         socket.send_fds(sock, [json.dumps(body).encode() + b"\n"], list(handles))
     finally:
         for handle in handles:
