@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import yaml
-
-from lab import fresh
+from lab import fresh, kubeconfig
 from lab.errors import LabError
 from lab.kube import Cluster, Object, ready
 from lab.messages import mark
@@ -83,9 +81,10 @@ def urls(settings: Settings) -> list[tuple[str, str]]:
 def _server(settings: Settings) -> str:
     """As the lab's kubeconfig has it: a cluster that is not the lab's own listens where it likes."""
     try:
-        return str(yaml.safe_load((settings.state / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"])
-    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError):
-        return f"https://127.0.0.1:{settings.ports.api}"
+        found = kubeconfig.read([settings.state / "kubeconfig"]).server
+    except LabError:
+        found = ""
+    return found or f"https://127.0.0.1:{settings.ports.api}"
 
 
 def _workloads(cluster: Cluster) -> list[Workload]:

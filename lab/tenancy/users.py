@@ -8,14 +8,14 @@ from __future__ import annotations
 import configparser
 import secrets
 import time
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import yaml
 
-from lab import documents
+from lab import kubeconfig
 from lab.aws import routes
 from lab.aws.base import Keys
 from lab.errors import ClusterError, LabError
@@ -36,8 +36,7 @@ def kubeconfig_path(settings: Settings, tenant: Tenant) -> Path:
 def provide_kubeconfig(cluster: Cluster, settings: Settings, tenant: Tenant, groups: Sequence[str]) -> None:
     """Write the tenant's kubeconfig unless there is one for this cluster that is good for another week."""
     path = kubeconfig_path(settings, tenant)
-    admin = documents.load(cluster.kubeconfig.read_text())
-    server = admin["clusters"][0]["cluster"]
+    server = kubeconfig.read([cluster.kubeconfig]).cluster
     if _still_good(path, server):
         return
     key, certificate = _sign(cluster, tenant.email, groups)
@@ -57,14 +56,11 @@ def _still_good(path: Path, server: Object) -> bool:
     from cryptography import x509
 
     try:
-        config = documents.load(path.read_text())
-        certificate = x509.load_pem_x509_certificate(b64decode(config["users"][0]["user"]["client-certificate-data"]))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, yaml.YAMLError):
+        kept = kubeconfig.read([path])
+        certificate = x509.load_pem_x509_certificate(kept.certificate.encode())
+    except (LabError, ValueError):
         return False
-    return bool(
-        config["clusters"][0]["cluster"] == server
-        and certificate.not_valid_after_utc > datetime.now(UTC) + timedelta(days=7)
-    )
+    return kept.cluster == server and certificate.not_valid_after_utc > datetime.now(UTC) + timedelta(days=7)
 
 
 def _sign(cluster: Cluster, user: str, groups: Sequence[str]) -> tuple[str, str]:
